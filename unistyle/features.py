@@ -1,0 +1,104 @@
+"""Statistics of features inside soft regions, and the distances built on them.
+
+One definition of moments, AdaIN, Gram and of every distance, for the network, the losses, the teachers and the
+evaluation. Features `f` are `b c h w`; regions `w` are `b k h w` in [0, 1], at the size of the features
+(`resize_regions` brings them there). Statistics are taken in fp32 whatever the input, because a variance in fp16
+overflows, with epsilon inside the root and `correction=0`; an empty region gives finite numbers.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange, reduce
+from torch import Tensor
+
+EPS = 1e-5
+# Rec. 709 weights of the luminance of linear RGB; the customary weights for photos in [0, 1].
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+
+
+def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring regions `b k h w` to a feature map's (height, width): the mean over an area when shrinking, which
+    keeps the sum over regions at most 1."""
+    size = tuple(size)
+    if tuple(w.shape[-2:]) == size:
+        return w
+    if w.shape[-2] >= size[0] and w.shape[-1] >= size[1]:
+        return F.adaptive_avg_pool2d(w, size)
+    return F.interpolate(w, size=size, mode="bilinear", align_corners=False)
+
+
+def _weights(w: Tensor) -> Tensor:
+    """Regions as weights that sum to 1 over space (to 0 for an empty region)."""
+    w = w.float()
+    return w / reduce(w, "b k h w -> b k 1 1", "sum").clamp_min(EPS)
+
+
+def moments(f: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of `f` (b c h w) inside each region of `w` (b k h w); both `b k c`, fp32."""
+    f, p = f.float(), _weights(w)
+    mean = einsum(p, f, "b k h w, b c h w -> b k c")
+    # The second moment minus the squared mean cancels badly where features are large; shifting by the mean over
+    # the whole map first keeps fp32 exact enough without a pass for every region.
+    shift = reduce(f, "b c h w -> b c 1 1", "mean")
+    square = einsum(p, (f - shift).square(), "b k h w, b c h w -> b k c")
+    total = reduce(p, "b k h w -> b k 1", "sum")
+    offset = mean - total * rearrange(shift, "b c 1 1 -> b 1 c")
+    variance = (square - offset.square()).clamp_min(0)
+    return mean, (variance + EPS).sqrt()
+
+
+def gram(f: Tensor, w: Tensor) -> Tensor:
+    """Gram matrix of `f` (b c h w) inside each region of `w` (b k h w): `sum_x w f f^T / sum_x w`, `b k c c`, fp32.
+
+    Source: Gatys et al., "Image Style Transfer Using Convolutional Neural Networks", section 2.2, with the sum over
+    positions weighted by the region and divided by its area.
+    """
+    f, p = rearrange(f.float(), "b c h w -> b c (h w)"), rearrange(_weights(w), "b k h w -> b k (h w)")
+    return torch.stack([(f * p[:, k, None]) @ f.mT for k in range(p.shape[1])], dim=1)
+
+
+def regional_adain(f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor) -> Tensor:
+    """Give every region of `f` the moments of its style and leave the rest alone.
+
+    `f' = sum_k w_k ((f - mu_k) / sd_k * sd_style_k + mu_style_k) + (1 - sum_k w_k) f`, with `f` b c h w, `w` b k h w
+    and the style's moments `b k c`. One region with w = 1 is AdaIN (Huang and Belongie, "Arbitrary Style Transfer in
+    Real-time with Adaptive Instance Normalization", equation 8). Returns the dtype of `f`.
+    """
+    mean, std = moments(f, w)
+    scale = style_std.float() / std
+    shift = style_mean.float() - mean * scale
+    # Affine in f for every region, so the sum over regions is one scale and one shift at each position.
+    w32 = w.float()
+    rest = 1 - reduce(w32, "b k h w -> b 1 h w", "sum")
+    scale = einsum(w32, scale, "b k h w, b k c -> b c h w") + rest
+    shift = einsum(w32, shift, "b k h w, b k c -> b c h w")
+    return (f.float() * scale + shift).to(f.dtype)
+
+
+def luminance(image: Tensor) -> Tensor:
+    """Luminance `b 1 h w` of RGB images `b 3 h w` in [0, 1]."""
+    return einsum(image, image.new_tensor(LUMINANCE), "b c h w, c -> b h w").unsqueeze(1)
+
+
+def gram_distance(got: Tensor, wanted: Tensor) -> Tensor:
+    """`|G - G'|^2 / |G'|^2` for Gram matrices `... c c`; shape `...`."""
+    return (got - wanted).square().sum((-2, -1)) / wanted.square().sum((-2, -1)).clamp_min(EPS)
+
+
+def moment_distance(got: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
+    """Squared differences of means and standard deviations (each `... c`), relative to the wanted ones; `...`."""
+    scale = sum(part.square().sum(-1) for part in wanted).clamp_min(EPS)
+    return sum((a - b).square().sum(-1) for a, b in zip(got, wanted, strict=True)) / scale
+
+
+def normalise(f: Tensor, w: Tensor) -> Tensor:
+    """`f` (b c h w) with mean 0 and standard deviation 1 inside one region `w` (b 1 h w), each channel alone."""
+    mean, std = moments(f, w)
+    return (f.float() - rearrange(mean, "b 1 c -> b c 1 1")) / rearrange(std, "b 1 c -> b c 1 1")
+
+
+def content_distance(got: Tensor, photo: Tensor, w: Tensor) -> Tensor:
+    """Mean squared difference inside `w` (b 1 h w) of two feature maps (b c h w), each normalised by its own
+    moments there; `b`. 0 for equal structure, 2 for unrelated structure; colour and contrast do not count."""
+    difference = (normalise(got, w) - normalise(photo, w)).square().mean(1, keepdim=True)
+    return reduce(difference * _weights(w), "b 1 h w -> b", "sum")
