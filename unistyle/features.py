@@ -57,21 +57,25 @@ def gram(f: Tensor, w: Tensor) -> Tensor:
     return torch.stack([(f * p[:, k, None]) @ f.mT for k in range(p.shape[1])], dim=1)
 
 
-def regional_adain(f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor) -> Tensor:
+def regional_adain(
+    f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor, where: Tensor | None = None
+) -> Tensor:
     """Give every region of `f` the moments of its style and leave the rest alone.
 
     `f' = sum_k w_k ((f - mu_k) / sd_k * sd_style_k + mu_style_k) + (1 - sum_k w_k) f`, with `f` b c h w, `w` b k h w
     and the style's moments `b k c`. One region with w = 1 is AdaIN (Huang and Belongie, "Arbitrary Style Transfer in
-    Real-time with Adaptive Instance Normalization", equation 8). Returns the dtype of `f`.
+    Real-time with Adaptive Instance Normalization", equation 8). `where` (b k h w, default `w`) are the shares with
+    which the styles are applied, if they differ from the regions that `f`'s own moments come from. Returns the dtype
+    of `f`.
     """
     mean, std = moments(f, w)
     scale = style_std.float() / std
     shift = style_mean.float() - mean * scale
     # Affine in f for every region, so the sum over regions is one scale and one shift at each position.
-    w32 = w.float()
-    rest = 1 - reduce(w32, "b k h w -> b 1 h w", "sum")
-    scale = einsum(w32, scale, "b k h w, b k c -> b c h w") + rest
-    shift = einsum(w32, shift, "b k h w, b k c -> b c h w")
+    share = (w if where is None else where).float()
+    rest = 1 - reduce(share, "b k h w -> b 1 h w", "sum")
+    scale = einsum(share, scale, "b k h w, b k c -> b c h w") + rest
+    shift = einsum(share, shift, "b k h w, b k c -> b c h w")
     return (f.float() * scale + shift).to(f.dtype)
 
 

@@ -1,0 +1,103 @@
+"""The stylization decoder: regional AdaIN at three strides, then convolutions to RGB.
+
+A style code is flat, `b k d`: for each of the strides 4, 8 and 16 the means, then the standard deviations, of a
+style's features inside the style's own region. AdaIN gives those moments to the photo's features (Huang and Belongie,
+"Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization"). The decoder's convolutions would undo
+them, so each is followed by another regional AdaIN, towards moments that a small network reads off the code, as in
+StyleGAN (Karras et al., "A Style-Based Generator Architecture", section 2).
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import reduce
+from torch import Tensor, nn
+
+from unistyle.features import moments, regional_adain, resize_regions
+from unistyle.network.layers import conv, resize
+
+
+class StyledConv(nn.Module):
+    """Convolution, then regional AdaIN towards moments read off the style's embedding, then ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int):
+        super().__init__()
+        self.conv = conv(inputs, outputs, "reflect")
+        self.moments = nn.Linear(embedding, 2 * outputs)
+
+    def forward(self, x: Tensor, regions: "Regions", style: Tensor) -> Tensor:
+        mean, std = self.moments(style).chunk(2, dim=-1)
+        x = self.conv(x)
+        return regions.adain(x, mean, F.softplus(std + 0.5)).relu()
+
+
+class Regions:
+    """Regions at every size that a decoder asks for, each size computed once.
+
+    Moments are taken inside the regions; the styles are applied everywhere, shared out where regions meet, so that
+    no unstyled feature leaks in along an edge: what lies outside is removed by the composite, not here.
+    """
+
+    def __init__(self, w: Tensor):
+        self.levels = {tuple(w.shape[-2:]): w}
+        self.full = w
+
+    def at(self, size) -> Tensor:
+        size = tuple(size)
+        if size not in self.levels:
+            self.levels[size] = resize_regions(self.full, size)
+        return self.levels[size]
+
+    def adain(self, f: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        w = self.at(f.shape[-2:])
+        share = w.float() + 1e-4
+        return regional_adain(f, w, mean, std, share / reduce(share, "b k h w -> b 1 h w", "sum"))
+
+
+class Stylizer(nn.Module):
+    """Features at strides 4, 8, 16, regions `b k h w` and style codes `b k d` -> restyled RGB `b 3 H W` in [0, 1]."""
+
+    def __init__(self, channels: tuple[int, ...], levels=(64, 96, 192), fine=(32, 16), embedding: int = 256):
+        super().__init__()
+        self.levels = tuple(levels)
+        # More channels than the backbone has, through a ReLU: their means and standard deviations then say more
+        # about the joint distribution of the features than the moments of the features themselves.
+        self.adapters = nn.ModuleList(nn.Conv2d(c, n, 1) for c, n in zip(channels, levels, strict=False))
+        self.embed = nn.Sequential(
+            nn.LayerNorm(self.code_size), nn.Linear(self.code_size, embedding), nn.ReLU(),
+            nn.Linear(embedding, embedding), nn.ReLU(),
+        )  # fmt: skip
+        low, middle, deep = levels
+        self.bottleneck = nn.ModuleList(StyledConv(deep, deep, embedding) for _ in range(3))
+        self.merge8 = StyledConv(deep + middle, middle, embedding)
+        self.refine8 = StyledConv(middle, middle, embedding)
+        self.merge4 = StyledConv(middle + low, low, embedding)
+        self.refine4 = StyledConv(low, low, embedding)
+        self.fine2 = StyledConv(low, fine[0], embedding)
+        self.fine1 = StyledConv(fine[0], fine[1], embedding)
+        self.to_rgb = conv(fine[1], 3, "reflect")
+
+    @property
+    def code_size(self) -> int:
+        return 2 * sum(self.levels)
+
+    def adapt(self, features: list[Tensor]) -> list[Tensor]:
+        return [adapter(f).relu() for adapter, f in zip(self.adapters, features, strict=False)]
+
+    def encode(self, features: list[Tensor], w: Tensor) -> Tensor:
+        """Encoder features of a style and its regions `b k h w` -> codes `b k d`."""
+        codes = [torch.cat(moments(f, resize_regions(w, f.shape[-2:])), dim=-1) for f in self.adapt(features)]
+        return torch.cat(codes, dim=-1)
+
+    def forward(self, features: list[Tensor], w: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
+        regions, style = Regions(w), self.embed(codes.float())
+        parts = [code.chunk(2, dim=-1) for code in codes.split([2 * n for n in self.levels], dim=-1)]
+        four, eight, x = (regions.adain(f, *code) for f, code in zip(self.adapt(features), parts, strict=True))
+        for block in self.bottleneck:
+            x = x + block(x, regions, style)
+        x = torch.cat([resize(x, eight.shape[-2:]), eight], dim=1)
+        x = self.refine8(self.merge8(x, regions, style), regions, style)
+        x = torch.cat([resize(x, four.shape[-2:]), four], dim=1)
+        x = self.refine4(self.merge4(x, regions, style), regions, style)
+        x = self.fine2(resize(x, [-(-side // 2) for side in size]), regions, style)
+        x = self.fine1(resize(x, size), regions, style)
+        return self.to_rgb(x).sigmoid()
