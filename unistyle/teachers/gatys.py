@@ -1,0 +1,304 @@
+"""The Gatys teacher: restyles one region of one photo by optimisation on VGG-19 features.
+
+Slow (80 passes of VGG-19, forward and back) and the picture that the network is to reach in one pass. Source:
+Gatys et al., "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016). Departures: Gram
+matrices are taken inside the region and inside the style's region; distances are relative to their target and
+content is compared after normalisation (unistyle.features); the optimisation starts from the photo; nothing
+outside the region changes.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from unistyle.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.images import read_image, read_mask, save_png, to_pil, to_tensor
+from unistyle.network.composite import composite
+from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS, VGG19
+
+Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)
+Features = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class GatysConfig:
+    """Everything that decides a result beside the images; part of the key in the cache."""
+
+    iterations: int = 80
+    style_weight: float = 10.0
+    content_weight: float = 1.0
+    smoothness_weight: float = 1.0
+    range_weight: float = 10.0
+    style_layers: tuple[str, ...] = STYLE_LAYERS
+    content_layer: str = CONTENT_LAYER
+    optimizer: str = "lbfgs"
+    learning_rate: float = 1.0
+
+    def __post_init__(self):
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}")
+        if self.iterations < 0:
+            raise ValueError(f"iterations is {self.iterations}: give 0 or more")
+
+
+def _lbfgs(pixels: Tensor, config: GatysConfig) -> torch.optim.Optimizer:
+    # One iteration a step leaves the loop, its progress and its checks to us; the curvature history lives on
+    # between steps. Gradients of single pixels are tiny: torch's absolute tolerances would stop at once.
+    return torch.optim.LBFGS(
+        [pixels], lr=config.learning_rate, max_iter=1, history_size=50, tolerance_grad=0, tolerance_change=0
+    )
+
+
+def _adam(pixels: Tensor, config: GatysConfig) -> torch.optim.Optimizer:
+    return torch.optim.Adam([pixels], lr=0.02 * config.learning_rate, betas=(0.9, 0.99))
+
+
+OPTIMIZERS = {"lbfgs": _lbfgs, "adam": _adam}
+
+
+class StyleTerm:
+    """Mean over layers of the Gram distance to the style, each Gram taken inside its region."""
+
+    def __init__(self, style: Features, style_region: Tensor, region: Tensor, layers: tuple[str, ...]):
+        self.targets = {name: _gram(style[name], style_region) for name in layers}
+        self.region = region
+
+    def __call__(self, image: Tensor, features: Features) -> Tensor:
+        distances = [gram_distance(_gram(features[n], self.region), g) for n, g in self.targets.items()]
+        return torch.stack(distances).mean()
+
+
+class ContentTerm:
+    """Content distance to the photo inside the region, at one layer."""
+
+    def __init__(self, photo: Features, region: Tensor, layer: str):
+        self.layer, self.target = layer, photo[layer]
+        self.region = resize_regions(region, self.target.shape[-2:])
+
+    def __call__(self, image: Tensor, features: Features) -> Tensor:
+        return content_distance(features[self.layer], self.target, self.region).mean()
+
+
+def smoothness_term(image: Tensor, features: Features) -> Tensor:
+    """Mean squared total variation (Mahendran and Vedaldi 2015, section 3.2, with beta = 2)."""
+    return image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()
+
+
+def range_term(image: Tensor, features: Features) -> Tensor:
+    """How far pixels leave [0, 1], where the final clamp would flatten them."""
+    return (image - image.clamp(0, 1)).square().mean()
+
+
+def _gram(f: Tensor, region: Tensor) -> Tensor:
+    return gram(f, resize_regions(region, f.shape[-2:]))
+
+
+def restyle(
+    vgg: nn.Module,
+    photo: Tensor,
+    style: Tensor,
+    region: Tensor,
+    style_region: Tensor,
+    config: GatysConfig | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Give the `region` of `photo` the style found in the `style_region` of `style`.
+
+    photo, style: `1 3 h w` in [0, 1], each of its own size. region, style_region: `1 1 h w` in [0, 1], of
+    their image's size. Returns `1 3 h w` in [0, 1]; where the region is 0 it equals the photo exactly, and an
+    empty region gives the photo back. `vgg` maps an image to a dict of feature maps, with the layers that
+    `config` names. Raises ValueError for shapes that do not fit or an empty style region, FloatingPointError
+    naming the term that is no longer finite.
+    """
+    config = config or GatysConfig()
+    _check(photo, region, "photo"), _check(style, style_region, "style")
+    if style_region.max() <= 0:
+        raise ValueError(
+            "the style's region is empty: give a mask with white pixels, or ones for the whole photo"
+        )
+    if region.max() <= 0:
+        return photo.clone()
+    with torch.no_grad():
+        photo_features, style_features = vgg(photo), vgg(style)
+    terms = {
+        "style": (config.style_weight, StyleTerm(style_features, style_region, region, config.style_layers)),
+        "content": (config.content_weight, ContentTerm(photo_features, region, config.content_layer)),
+        "smoothness": (config.smoothness_weight, smoothness_term),
+        "range": (config.range_weight, range_term),
+    }
+    pixels = _optimise(vgg, photo, region, terms, config, progress)
+    return composite(photo, pixels.clamp(0, 1), region)
+
+
+def _optimise(vgg, photo, region, terms, config: GatysConfig, progress: Progress | None) -> Tensor:
+    pixels = photo.clone().requires_grad_()
+    optimizer = OPTIMIZERS[config.optimizer](pixels, config)
+
+    def closure() -> Tensor:
+        image = composite(photo, pixels, region)
+        features = vgg(image)
+        values = {name: weight * term(image, features) for name, (weight, term) in terms.items() if weight}
+        total = sum(values.values())
+        (pixels.grad,) = torch.autograd.grad(total, pixels)
+        latest.update({name: value.item() for name, value in values.items()})
+        return total.detach()
+
+    latest: dict[str, float] = {}
+    for iteration in range(1, config.iterations + 1):
+        with torch.enable_grad():
+            optimizer.step(closure)
+        for name, value in latest.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"Gatys: {name} is {value} at iteration {iteration}: lower its weight"
+                )
+        if progress:
+            progress(iteration, dict(latest))
+    return pixels.detach()
+
+
+def _check(image: Tensor, region: Tensor, name: str) -> None:
+    if image.ndim != 4 or image.shape[:2] != (1, 3):
+        raise ValueError(
+            f"{name} has shape {tuple(image.shape)}, wanted 1 3 h w: restyle takes one image at a time"
+        )
+    if region.shape != (1, 1, *image.shape[-2:]):
+        wanted = (1, 1, *image.shape[-2:])
+        raise ValueError(
+            f"the region of the {name} has shape {tuple(region.shape)}, wanted {wanted}: resize it"
+        )
+
+
+class Job(NamedTuple):
+    """What `restyle` needs for one photo."""
+
+    photo: Tensor
+    style: Tensor
+    region: Tensor
+    style_region: Tensor
+
+
+class GatysCache:
+    """Results on disk, so that no photo is optimised twice and interrupted work resumes where it stopped.
+
+    A result is an 8-bit PNG named by the hash of the images and regions (at 8 bits), the config and the
+    weights of `vgg`. Files appear complete or not at all, so that several processes may share the folder.
+    """
+
+    def __init__(self, folder: str | Path, vgg: nn.Module, config: GatysConfig | None = None):
+        self.folder, self.vgg, self.config = Path(folder), vgg, config or GatysConfig()
+        settings = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        for name, value in sorted(vgg.state_dict().items()):
+            settings.update(name.encode() + _bytes(value))
+        self._settings = settings.digest()
+
+    def path(self, job: Job) -> Path:
+        """Where the result of a job is kept, whether or not it is there yet."""
+        key = hashlib.sha256(self._settings)
+        for image in job:
+            eight_bit = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+            key.update(repr(tuple(image.shape)).encode() + _bytes(eight_bit))
+        name = key.hexdigest()[:32]
+        return self.folder / name[:2] / f"{name}.png"
+
+    def restyle(self, job: Job, progress: Progress | None = None) -> Tensor:
+        """The result of one job, `1 3 h w` at 8 bits inside the region, from disk or computed and kept."""
+        path = self.path(job)
+        if not path.is_file():
+            save_png(to_pil(restyle(self.vgg, *job, self.config, progress)[0]), path)
+        kept = to_tensor(read_image(path))[None].to(job.photo)
+        return torch.where(job.region > 0, kept, job.photo)
+
+    def restyle_all(self, jobs: Iterable[Job], progress: Progress | None = None) -> Iterator[Tensor]:
+        """The results of many jobs one after another, those on disk without work."""
+        return (self.restyle(job, progress) for job in jobs)
+
+    def missing(self, jobs: Iterable[Job]) -> list[Job]:
+        """The jobs whose result is still to be computed."""
+        return [job for job in jobs if not self.path(job).is_file()]
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+
+
+def read_sized(image_path: Path, mask_path: Path | None, size: int) -> tuple[Tensor, Tensor]:
+    """A photo `1 3 h w` and its region `1 1 h w` (ones without a mask), the long side at most `size` pixels.
+    Raises ValueError when photo and mask differ in size."""
+    image = read_image(image_path)
+    scale = min(1.0, size / max(image.size))
+    resized = [max(1, round(side * scale)) for side in image.size]
+    photo = to_tensor(image.resize(resized, Image.Resampling.LANCZOS))[None]
+    if mask_path is None:
+        return photo, torch.ones_like(photo[:, :1])
+    mask = read_mask(mask_path)
+    if mask.size != image.size:
+        raise ValueError(
+            f"{mask_path} is {mask.size}, its photo {image_path} is {image.size}: give a mask of its size"
+        )
+    return photo, to_tensor(mask.resize(resized, Image.Resampling.BOX))[None]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m unistyle.teachers.gatys", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("photo", type=Path, nargs="+", help="one photo, or several with a folder as --out")
+    parser.add_argument("--style", type=Path, required=True, help="style photo")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write; a folder for several photos")
+    parser.add_argument(
+        "--mask", type=Path, help="white = restyle (default: the whole photo); one photo only"
+    )
+    parser.add_argument("--style-mask", type=Path, help="white = the style (default: the whole style photo)")
+    parser.add_argument("--size", type=int, default=256, help="long side in pixels (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="default: %(default)s")
+    parser.add_argument(
+        "--style-weight", type=float, default=GatysConfig.style_weight, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--vgg-weights", type=Path, help="safetensors file (default: torchvision's from the hub)"
+    )
+    parser.add_argument("--cache", type=Path, help="folder of finished results, reused by later runs")
+    parser.add_argument("--device", default="cpu")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if len(args.photo) > 1 and (args.mask or args.out.suffix):
+        parser.error("several photos need a folder as --out and take no --mask")
+    config = GatysConfig(iterations=args.iterations, style_weight=args.style_weight)
+    vgg = VGG19(args.vgg_weights).to(args.device)
+    run = (
+        GatysCache(args.cache, vgg, config).restyle
+        if args.cache
+        else lambda job, p: restyle(vgg, *job, config, p)
+    )
+    style = read_sized(args.style, args.style_mask, args.size)
+    for path in args.photo:
+        photo = read_sized(path, args.mask, args.size)
+        job = Job(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
+        with tqdm(total=config.iterations, desc=path.name) as bar:
+            out = args.out if args.out.suffix else args.out / f"{path.stem}.png"
+            save_png(to_pil(run(job, partial(_show, bar))[0]), out)
+
+
+def _show(bar: tqdm, iteration: int, values: dict[str, float]) -> None:
+    bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+    bar.update(iteration - bar.n)
+
+
+if __name__ == "__main__":
+    main()
