@@ -6,6 +6,7 @@ from pathlib import Path
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDES = (4, 8, 16, 32)
 
@@ -23,7 +24,7 @@ class Encoder(nn.Module):
     """RGB `b 3 h w` in [0, 1] -> one feature map `b c h/s w/s` for each stride s of 4, 8, 16, 32.
 
     Holds the mean and standard deviation that the backbone expects, so that nothing else needs to know them. Batch
-    norm stays frozen in training: the statistics of pretraining serve batches of any size.
+    norm stays frozen in training, because batches are small and mixed; it is therefore folded into the convolutions.
     """
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):  # noqa: B008  (frozen)
@@ -33,25 +34,48 @@ class Encoder(nn.Module):
             self.backbone = timm.create_model(
                 config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
             )
-        except RuntimeError as error:
-            raise ValueError(f"encoder {config.name!r}: {error}") from error
+            fold_batch_norm(self.backbone)
+        except (RuntimeError, AssertionError, AttributeError) as error:
+            raise ValueError(f"encoder {config.name!r} is no timm backbone for photos of any size: {error}") from error
         info = self.backbone.feature_info
         where = {stride: index for index, stride in enumerate(info.reduction())}
         if missing := [s for s in STRIDES if s not in where]:
             raise ValueError(f"encoder {config.name!r} has no features at stride {missing}; choose one with {STRIDES}")
+        if [f.shape[1] for f in self.backbone(torch.zeros(1, 3, 64, 64))] != list(info.channels()):
+            raise ValueError(f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one")
         self.indices = tuple(where[s] for s in STRIDES)
         self.channels = tuple(info.channels()[i] for i in self.indices)
         cfg = getattr(self.backbone, "pretrained_cfg", None) or {}
         self.register_buffer("mean", torch.tensor(cfg.get("mean", (0.485, 0.456, 0.406)))[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(cfg.get("std", (0.229, 0.224, 0.225)))[:, None, None], persistent=False)
 
-    def train(self, mode: bool = True) -> "Encoder":
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
-
     def forward(self, image: Tensor) -> list[Tensor]:
         features = self.backbone((image - self.mean) / self.std)
         return [features[i] for i in self.indices]
+
+
+@torch.no_grad()
+def fold_batch_norm(model: nn.Module) -> None:
+    """Fold each batch norm that directly follows a convolution into it, in place; an activation that timm keeps in
+    the norm stays. Which follows which is seen in one pass of a small image. A norm elsewhere is left, frozen."""
+    produced, pairs = {}, []
+
+    def note(module, inputs, output):
+        if isinstance(module, nn.Conv2d):
+            produced[id(output)] = (module, output)  # the output is kept, so that no later one gets its id
+        elif id(inputs[0]) in produced:
+            pairs.append((produced[id(inputs[0])][0], module))
+
+    kinds = (nn.Conv2d, nn.BatchNorm2d)
+    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, kinds)]
+    model.eval()(torch.zeros(1, 3, 64, 64))
+    for hook in hooks:
+        hook.remove()
+    names = {module: name for name, module in model.named_modules()}
+    for convolution, norm in pairs:
+        fused = fuse_conv_bn_eval(convolution, norm)
+        model.set_submodule(names[convolution], fused)
+        model.set_submodule(names[norm], getattr(norm, "act", nn.Identity()))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)

@@ -27,7 +27,7 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, regions: "Regions", style: Tensor) -> Tensor:
         mean, std = self.moments(style).chunk(2, dim=-1)
         x = self.conv(x)
-        return regions.adain(x, mean, F.softplus(std + 0.5)).relu()
+        return regions.adain(x, mean, F.softplus(std + 0.5)).relu_()
 
 
 class Regions:
@@ -49,14 +49,15 @@ class Regions:
 
     def adain(self, f: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         w = self.at(f.shape[-2:])
-        share = w.float() + 1e-4
+        share = w[..., :1, :1] if w.shape[1] == 1 else w  # one region: the same share, all of it, everywhere
+        share = share.float() + 1e-4
         return regional_adain(f, w, mean, std, share / reduce(share, "b k h w -> b 1 h w", "sum"))
 
 
 class Stylizer(nn.Module):
     """Features at strides 4, 8, 16, regions `b k h w` and style codes `b k d` -> restyled RGB `b 3 H W` in [0, 1]."""
 
-    def __init__(self, channels: tuple[int, ...], levels=(64, 96, 192), fine=(32, 16), embedding: int = 256):
+    def __init__(self, channels: tuple[int, ...], levels=(64, 96, 192), fine: int = 32, embedding: int = 256):
         super().__init__()
         self.levels = tuple(levels)
         # More channels than the backbone has, through a ReLU: their means and standard deviations then say more
@@ -69,12 +70,13 @@ class Stylizer(nn.Module):
         low, middle, deep = levels
         self.bottleneck = nn.ModuleList(StyledConv(deep, deep, embedding) for _ in range(3))
         self.merge8 = StyledConv(deep + middle, middle, embedding)
-        self.refine8 = StyledConv(middle, middle, embedding)
-        self.merge4 = StyledConv(middle + low, low, embedding)
-        self.refine4 = StyledConv(low, low, embedding)
-        self.fine2 = StyledConv(low, fine[0], embedding)
-        self.fine1 = StyledConv(fine[0], fine[1], embedding)
-        self.to_rgb = conv(fine[1], 3, "reflect")
+        self.refine8 = StyledConv(middle, low, embedding)
+        self.merge4 = StyledConv(low + low, low, embedding)
+        self.refine4 = StyledConv(low, fine, embedding)
+        self.fine2 = StyledConv(fine, fine, embedding)
+        # A smooth image at stride 2 and, for the finest grain, what each of its four full-size pixels adds to it.
+        self.to_rgb = conv(fine, 3 + 3 * 4, "reflect")
+        nn.init.zeros_(self.to_rgb.weight[3:].detach())
 
     @property
     def code_size(self) -> int:
@@ -99,5 +101,6 @@ class Stylizer(nn.Module):
         x = torch.cat([resize(x, four.shape[-2:]), four], dim=1)
         x = self.refine4(self.merge4(x, regions, style), regions, style)
         x = self.fine2(resize(x, [-(-side // 2) for side in size]), regions, style)
-        x = self.fine1(resize(x, size), regions, style)
-        return self.to_rgb(x).sigmoid()
+        smooth, grain = self.to_rgb(x).split([3, 12], dim=1)
+        grain = F.pixel_shuffle(grain, 2)[..., : size[0], : size[1]]
+        return (resize(smooth, size) + grain).sigmoid()

@@ -1,0 +1,97 @@
+"""Every setting of a training run. `train.py` reads it from YAML; the resolved form is saved beside the run."""
+
+from dataclasses import dataclass, field
+
+from unistyle.network.encoder import EncoderConfig
+
+
+@dataclass
+class DataConfig:
+    """Where the photos are.
+
+    photos: a folder a material, photos inside. split: file with a `material/stem` a line, the photos to train on;
+    None takes all. masks: soft masks of the photos from the saliency teacher, `material/stem.png`; made there when
+    missing. contents, styles: further folders of photos to restyle and of style photos. objects: folder with `image/`
+    and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style is one of the materials.
+    calibrate: file with the photos whose masks in `annotated` set the threshold of the foreground; None leaves 0.5.
+    """
+
+    photos: str
+    split: str | None = None
+    masks: str = "cache/masks"
+    contents: list[str] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
+    objects: str | None = None
+    own_styles: float = 0.7
+    annotated: str | None = None
+    calibrate: str | None = None
+    crop: int = 128
+    style_size: tuple[int, int] = (192, 256)
+    photo_size: tuple[int, int] = (192, 256)
+    crops_per_photo: int = 1
+    workers: int = 0
+
+
+@dataclass
+class TeacherConfig:
+    """vgg: weights of VGG-19 as safetensors, None for the hub's. gatys_pairs: how many results of the Gatys
+    optimisation to train against, gatys_share how often they are drawn, gatys_cache where they are kept."""
+
+    vgg: str | None = None
+    gatys_pairs: int = 48
+    gatys_share: float = 0.1
+    gatys_iterations: int = 60
+    gatys_cache: str = "cache/gatys"
+    saliency_cache: str = "cache/saliency"
+
+
+@dataclass
+class LossWeights:
+    """Weights of the terms of the joint objective (unistyle/losses.py); 0 leaves a term out of the sum.
+    content_margin: content distance below which the content term is 0."""
+
+    style: float = 1.0
+    content: float = 1.0
+    content_margin: float = 0.65
+    gatys: float = 0.5
+    identity: float = 0.5
+    shading: float = 0.05
+    smooth: float = 0.1
+    segmentation: float = 0.5
+
+
+@dataclass
+class OptimizerConfig:
+    """steps: optimizer steps in all. batch: pairs a process and step. segment_every: steps between two batches of
+    masks. encoder_lr multiplies lr for the pretrained encoder."""
+
+    steps: int = 6000
+    batch: int = 4
+    lr: float = 1e-3
+    encoder_lr: float = 0.1
+    warmup: int = 100
+    clip: float = 1.0
+    accumulate: int = 1
+    precision: str = "no"
+    ema: float = 0.998
+    segment_every: int = 2
+
+
+@dataclass
+class TrainConfig:
+    """A training run. out: folder of state, logs, previews and the resolved config; checkpoint: the file it ends in.
+    start: a checkpoint to start from. exemplars: style codes a material in the bank."""
+
+    data: DataConfig
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    teachers: TeacherConfig = field(default_factory=TeacherConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    out: str = "runs/materials"
+    checkpoint: str = "checkpoints/unistyle-materials.safetensors"
+    start: str | None = None
+    exemplars: int = 6
+    save_minutes: float = 5
+    preview_every: int = 250
+    cache_gb: float = 8
+    seed: int = 0
