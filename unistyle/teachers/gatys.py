@@ -18,17 +18,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unistyle.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.features import content_distance, gram, gram_distance, moments, regional_adain, resize_regions
 from unistyle.images import read_image, read_mask, save_png, to_pil, to_tensor
 from unistyle.network.composite import composite
+from unistyle.styles import fit
 from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS, VGG19
 
 Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)
 Features = dict[str, Tensor]
+VERSION = (
+    2  # of the method: part of the key in the cache, so raise it with every change of what `restyle` returns
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class GatysConfig:
     """Everything that decides a result beside the images; part of the key in the cache."""
 
     iterations: int = 80
-    style_weight: float = 10.0
+    style_weight: float = 20.0
     content_weight: float = 1.0
     smoothness_weight: float = 1.0
     range_weight: float = 10.0
@@ -124,9 +127,7 @@ def restyle(
     config = config or GatysConfig()
     _check(photo, region, "photo"), _check(style, style_region, "style")
     if style_region.max() <= 0:
-        raise ValueError(
-            "the style's region is empty: give a mask with white pixels, or ones for the whole photo"
-        )
+        raise ValueError("the style's region is empty: give a mask with white pixels, or none")
     if region.max() <= 0:
         return photo.clone()
     with torch.no_grad():
@@ -137,12 +138,19 @@ def restyle(
         "smoothness": (config.smoothness_weight, smoothness_term),
         "range": (config.range_weight, range_term),
     }
-    pixels = _optimise(vgg, photo, region, terms, config, progress)
+    # The style's colours at the start spare the iterations that would otherwise be spent on them.
+    start = recolour(photo, style, region, style_region)
+    pixels = _optimise(vgg, photo, start, region, terms, config, progress)
     return composite(photo, pixels.clamp(0, 1), region)
 
 
-def _optimise(vgg, photo, region, terms, config: GatysConfig, progress: Progress | None) -> Tensor:
-    pixels = photo.clone().requires_grad_()
+def recolour(photo: Tensor, style: Tensor, region: Tensor, style_region: Tensor) -> Tensor:
+    """The photo with the style's mean and standard deviation of each RGB channel inside the region."""
+    return regional_adain(photo, region, *moments(style, style_region)).clamp(0, 1)
+
+
+def _optimise(vgg, photo, start, region, terms, config: GatysConfig, progress: Progress | None) -> Tensor:
+    pixels = start.clone().requires_grad_()
     optimizer = OPTIMIZERS[config.optimizer](pixels, config)
 
     def closure() -> Tensor:
@@ -160,9 +168,7 @@ def _optimise(vgg, photo, region, terms, config: GatysConfig, progress: Progress
             optimizer.step(closure)
         for name, value in latest.items():
             if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"Gatys: {name} is {value} at iteration {iteration}: lower its weight"
-                )
+                raise FloatingPointError(f"Gatys: {name} is {value} at iteration {iteration}: lower a weight")
         if progress:
             progress(iteration, dict(latest))
     return pixels.detach()
@@ -170,14 +176,10 @@ def _optimise(vgg, photo, region, terms, config: GatysConfig, progress: Progress
 
 def _check(image: Tensor, region: Tensor, name: str) -> None:
     if image.ndim != 4 or image.shape[:2] != (1, 3):
-        raise ValueError(
-            f"{name} has shape {tuple(image.shape)}, wanted 1 3 h w: restyle takes one image at a time"
-        )
+        raise ValueError(f"{name} has shape {tuple(image.shape)}, wanted 1 3 h w: give one at a time")
     if region.shape != (1, 1, *image.shape[-2:]):
         wanted = (1, 1, *image.shape[-2:])
-        raise ValueError(
-            f"the region of the {name} has shape {tuple(region.shape)}, wanted {wanted}: resize it"
-        )
+        raise ValueError(f"the {name}'s region has shape {tuple(region.shape)}, wanted {wanted}: resize it")
 
 
 class Job(NamedTuple):
@@ -198,7 +200,7 @@ class GatysCache:
 
     def __init__(self, folder: str | Path, vgg: nn.Module, config: GatysConfig | None = None):
         self.folder, self.vgg, self.config = Path(folder), vgg, config or GatysConfig()
-        settings = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        settings = hashlib.sha256(json.dumps([VERSION, asdict(self.config)], sort_keys=True).encode())
         for name, value in sorted(vgg.state_dict().items()):
             settings.update(name.encode() + _bytes(value))
         self._settings = settings.digest()
@@ -224,51 +226,35 @@ class GatysCache:
         """The results of many jobs one after another, those on disk without work."""
         return (self.restyle(job, progress) for job in jobs)
 
-    def missing(self, jobs: Iterable[Job]) -> list[Job]:
-        """The jobs whose result is still to be computed."""
-        return [job for job in jobs if not self.path(job).is_file()]
-
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
-def read_sized(image_path: Path, mask_path: Path | None, size: int) -> tuple[Tensor, Tensor]:
+def read_sized(photo: Path, mask: Path | None, size: int) -> tuple[Tensor, Tensor]:
     """A photo `1 3 h w` and its region `1 1 h w` (ones without a mask), the long side at most `size` pixels.
-    Raises ValueError when photo and mask differ in size."""
-    image = read_image(image_path)
-    scale = min(1.0, size / max(image.size))
-    resized = [max(1, round(side * scale)) for side in image.size]
-    photo = to_tensor(image.resize(resized, Image.Resampling.LANCZOS))[None]
-    if mask_path is None:
-        return photo, torch.ones_like(photo[:, :1])
-    mask = read_mask(mask_path)
-    if mask.size != image.size:
-        raise ValueError(
-            f"{mask_path} is {mask.size}, its photo {image_path} is {image.size}: give a mask of its size"
-        )
-    return photo, to_tensor(mask.resize(resized, Image.Resampling.BOX))[None]
+
+    Raises ValueError when photo and mask differ in size.
+    """
+    image = to_tensor(read_image(photo))[None]
+    region = to_tensor(read_mask(mask))[None] if mask else torch.ones_like(image[:, :1])
+    if region.shape[-2:] != image.shape[-2:]:
+        sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (region, image)]
+        raise ValueError(f"{mask} is {sizes[0]}, {photo} is {sizes[1]}: a mask needs its photo's size")
+    return fit(image, size), fit(region, size)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m unistyle.teachers.gatys", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser("python -m unistyle.teachers.gatys", description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path, nargs="+", help="one photo, or several with a folder as --out")
     parser.add_argument("--style", type=Path, required=True, help="style photo")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write; a folder for several photos")
-    parser.add_argument(
-        "--mask", type=Path, help="white = restyle (default: the whole photo); one photo only"
-    )
+    parser.add_argument("--mask", type=Path, help="white = restyle (default: everything); one photo only")
     parser.add_argument("--style-mask", type=Path, help="white = the style (default: the whole style photo)")
     parser.add_argument("--size", type=int, default=256, help="long side in pixels (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="default: %(default)s")
-    parser.add_argument(
-        "--style-weight", type=float, default=GatysConfig.style_weight, help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--vgg-weights", type=Path, help="safetensors file (default: torchvision's from the hub)"
-    )
+    parser.add_argument("--style-weight", type=float, default=GatysConfig.style_weight)
+    parser.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
     parser.add_argument("--cache", type=Path, help="folder of finished results, reused by later runs")
     parser.add_argument("--device", default="cpu")
     return parser
@@ -281,18 +267,16 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("several photos need a folder as --out and take no --mask")
     config = GatysConfig(iterations=args.iterations, style_weight=args.style_weight)
     vgg = VGG19(args.vgg_weights).to(args.device)
-    run = (
-        GatysCache(args.cache, vgg, config).restyle
-        if args.cache
-        else lambda job, p: restyle(vgg, *job, config, p)
-    )
+    cached = GatysCache(args.cache, vgg, config).restyle if args.cache else None
     style = read_sized(args.style, args.style_mask, args.size)
     for path in args.photo:
         photo = read_sized(path, args.mask, args.size)
         job = Job(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
         with tqdm(total=config.iterations, desc=path.name) as bar:
             out = args.out if args.out.suffix else args.out / f"{path.stem}.png"
-            save_png(to_pil(run(job, partial(_show, bar))[0]), out)
+            show = partial(_show, bar)
+            result = cached(job, show) if cached else restyle(vgg, *job, config, show)
+            save_png(to_pil(result[0]), out)
 
 
 def _show(bar: tqdm, iteration: int, values: dict[str, float]) -> None:
