@@ -18,7 +18,7 @@ class DataConfig:
 
     photos: str
     split: str | None = None
-    masks: str = "cache/masks"
+    masks: str | None = "cache/masks"
     contents: list[str] = field(default_factory=list)
     styles: list[str] = field(default_factory=list)
     objects: str | None = None
@@ -50,9 +50,9 @@ class LossWeights:
     """Weights of the terms of the joint objective (unistyle/losses.py); 0 leaves a term out of the sum.
     content_margin: content distance below which the content term is 0."""
 
-    style: float = 1.0
+    style: float = 2.0
     content: float = 1.0
-    content_margin: float = 0.65
+    content_margin: float = 0.7
     gatys: float = 0.5
     identity: float = 0.5
     shading: float = 0.05
@@ -92,6 +92,6 @@ class TrainConfig:
     start: str | None = None
     exemplars: int = 6
     save_minutes: float = 5
-    preview_every: int = 250
+    preview_every: int = 200
     cache_gb: float = 8
     seed: int = 0

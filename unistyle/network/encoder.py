@@ -73,7 +73,7 @@ def fold_batch_norm(model: nn.Module) -> None:
         hook.remove()
     names = {module: name for name, module in model.named_modules()}
     for convolution, norm in pairs:
-        fused = fuse_conv_bn_eval(convolution, norm)
+        fused = fuse_conv_bn_eval(convolution, norm).requires_grad_(True)  # the new bias is made frozen
         model.set_submodule(names[convolution], fused)
         model.set_submodule(names[norm], getattr(norm, "act", nn.Identity()))
     for module in model.modules():

@@ -1,0 +1,158 @@
+"""The network: any size, one pass for several regions, exact outside, gradients everywhere."""
+
+import pytest
+import torch
+
+from unistyle.network.composite import alpha_of, composite, guided_upsample
+from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
+from unistyle.network.segmenter import material_regions
+from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+
+ENCODER = EncoderConfig("mobilenetv2_050", pretrained=False)
+
+
+@pytest.fixture(scope="module")
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return UniStyleNetwork(NetworkConfig(ENCODER, ("leather", "stone", "wood"))).eval()
+
+
+def images(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_folding_batch_norm_changes_no_feature():
+    import timm
+
+    backbone = timm.create_model("mobilenetv2_050", features_only=True, pretrained=False)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    image = images(2, 3, 50, 70)
+    wanted = backbone.eval()(image)
+    fold_batch_norm(backbone)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in backbone.modules())
+    for got, want in zip(backbone(image), wanted, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-4 * float(want.detach().abs().max()))
+
+
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "vit_tiny_patch16_224"])
+def test_a_backbone_of_another_layout_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=name):
+        Encoder(EncoderConfig(name, pretrained=False))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 47), (64, 96)])
+def test_size_out_is_size_in(network, size):
+    with torch.no_grad():
+        output = network(images(1, 3, *size), network.encode_style(images(1, 3, 40, 50)))
+    assert output.image.shape == output.restyled.shape == (1, 3, *size)
+    assert output.alpha.shape == (1, 1, *size)
+    assert all(x.isfinite().all() for x in output)
+
+
+def test_outside_the_region_the_photo_stays_to_the_bit(network):
+    photo, mask = images(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    mask[..., 10:40, 10:40] = 1
+    with torch.no_grad():
+        output = network(photo, network.encode_style(images(1, 3, 64, 64, seed=1)), mask)
+    outside = (mask == 0).expand_as(photo)
+    assert torch.equal(output.image[outside], photo[outside])
+    assert not torch.equal(output.image[~outside], photo[~outside])
+
+
+def test_strength_zero_is_the_photo_and_strength_one_the_full_style(network):
+    photo, code = images(1, 3, 48, 48), network.encode_style(images(1, 3, 48, 48, seed=1))
+    whole = torch.ones(1, 1, 48, 48)
+    with torch.no_grad():
+        assert torch.equal(network(photo, code, whole, strength=0.0).image, photo)
+        output = network(photo, code, whole)
+    torch.testing.assert_close(output.image, output.restyled)
+
+
+def test_keeping_the_colour_changes_no_chroma():
+    photo, restyled = images(1, 3, 8, 8) * 0.2 + 0.4, images(1, 3, 8, 8, seed=1) * 0.2 + 0.4
+    image = composite(photo, restyled, torch.ones(1, 1, 8, 8), keep_color=True)
+    chroma = lambda x: x - x.mean(1, keepdim=True)  # noqa: E731
+    torch.testing.assert_close(chroma(image), chroma(photo))
+    assert not torch.allclose(image, photo)
+
+
+def test_a_batch_of_two_equals_two_batches_of_one(network):
+    photos, styles = images(2, 3, 48, 64), images(2, 3, 40, 40, seed=1)
+    with torch.no_grad():
+        codes = network.encode_style(styles)
+        together = network(photos, codes).image
+        apart = [network(photos[i : i + 1], codes[i : i + 1]).image for i in range(2)]
+    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
+
+
+def test_two_regions_keep_their_own_styles(network):
+    photo, code = images(1, 3, 32, 384), network.encode_style(images(1, 3, 64, 64, seed=1))
+    other = network.encode_style(images(1, 3, 64, 64, seed=2) * 0.2)
+    left = torch.zeros(1, 1, 32, 384)
+    left[..., :192] = 1
+    regions = torch.cat([left, 1 - left], 1)
+    with torch.no_grad():
+        same = network(photo, torch.cat([code, code], 1), regions).image
+        mixed = network(photo, torch.cat([code, other], 1), regions).image
+    # The left half hardly cares what becomes of the right one.
+    changed = (same - mixed).abs()
+    assert changed[..., 208:].mean() > 20 * changed[..., :16].mean()
+
+
+def test_routes_send_each_material_to_its_own_region(network):
+    photo, routes = images(1, 3, 64, 64), torch.tensor([[1.0, 0], [0, 1], [0, 0]])
+    with torch.no_grad():
+        code = network.encode_style(photo).expand(-1, 2, -1)
+        output = network(photo, code, routes=routes)
+        materials = network.regions(output.logits)
+    torch.testing.assert_close(output.regions, materials[:, :2])
+
+
+def test_regions_sum_to_at_most_one_and_follow_the_threshold():
+    logits = torch.randn(2, 4, 9, 9, generator=torch.Generator().manual_seed(0)) * 5
+    p = 1 - logits.softmax(1)[:, 0]
+    for threshold in (0.2, 0.5, 0.8):
+        total = material_regions(logits, threshold).sum(1)
+        assert total.max() <= 1 + 1e-5
+        torch.testing.assert_close(total > 0.5, p > threshold)
+
+
+def test_every_parameter_gets_a_gradient(network):
+    network.zero_grad()
+    photo = images(2, 3, 64, 64)
+    output = network(photo, network.encode_style(images(2, 3, 64, 64, seed=1)))
+    (output.image.square().mean() + output.logits.square().mean()).backward()
+    silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    network.zero_grad()
+    assert silent == []
+
+
+def test_a_guided_mask_follows_the_edge_in_the_photo():
+    photo = torch.zeros(1, 3, 64, 64)
+    photo[..., 30:] = 1  # the edge lies beside the border of the cells of the coarse mask
+    coarse = torch.zeros(1, 1, 16, 16)
+    coarse[..., 7] = 0.5
+    coarse[..., 8:] = 1
+    fine = guided_upsample(coarse, photo)
+    assert fine[..., :20].max() == 0
+    assert fine[..., 44:].min() == 1
+    step = fine[0, 0, 32].diff()
+    assert step.argmax() == 29
+
+
+def test_a_mask_of_the_photos_size_is_taken_as_it_is():
+    mask = images(1, 1, 32, 32)
+    assert torch.equal(alpha_of(images(1, 3, 32, 32), mask), mask)
+
+
+def test_an_empty_region_is_finite(network):
+    photo = images(1, 3, 64, 64)
+    with torch.no_grad():
+        code = network.encode_style(photo, torch.zeros(1, 1, 64, 64))
+        output = network(photo, code, torch.zeros(1, 1, 64, 64))
+    assert code.isfinite().all()
+    assert torch.equal(output.image, photo)

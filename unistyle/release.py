@@ -1,0 +1,81 @@
+"""From trained weights to a checkpoint: the calibrated threshold and the style bank."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.cluster.vq import kmeans2, whiten
+from torch import Tensor
+
+from unistyle.checkpoint import Checkpoint
+from unistyle.config import TrainConfig
+from unistyle.data import Photo, fit, material_photos
+from unistyle.images import read_image, read_mask
+from unistyle.metrics import best_threshold, has_boundary
+from unistyle.network.unistyle import UniStyleNetwork
+from unistyle.styles import StyleBank
+
+SMALLEST_REGION = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
+
+
+@torch.inference_mode()
+def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
+    """Probability `h w` that each pixel of a photo `3 h w` belongs to any material of the vocabulary."""
+    logits = network.segmenter(network.encoder(image[None]))
+    logit = logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+    return F.interpolate(logit, size=image.shape[-2:], mode="bilinear")[0, 0].sigmoid()
+
+
+def calibrate(network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]) -> tuple[float, float]:
+    """The threshold on the foreground's probability with the highest mean IU on annotated photos that have a
+    boundary to find, and that mean IU. Raises ValueError when none has one."""
+    pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]
+    pairs = [(foreground(network, image), mask) for image, mask in pairs if has_boundary(mask)]
+    return best_threshold(*zip(*pairs, strict=True)) if pairs else best_threshold([], [])
+
+
+@torch.inference_mode()
+def choose_exemplars(
+    network: UniStyleNetwork, photos: Sequence[Photo], count: int, size: tuple[int, int], seed: int = 0
+) -> list[Photo]:
+    """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
+    their style codes. All of them, if there are no more."""
+    regions = [(photo, *fit(photo, size)) for photo in photos]
+    large = [entry for entry in regions if entry[2].mean() >= SMALLEST_REGION] or regions
+    if len(large) <= count:
+        return [photo for photo, _, _ in large]
+    codes = torch.cat([network.encode_style(image[None], mask[None])[:, 0] for _, image, mask in large])
+    points = whiten(codes.double().numpy() + 1e-6 * np.arange(len(codes))[:, None])  # no column is constant
+    centres, _ = kmeans2(points, count, minit="++", seed=np.random.default_rng(seed))
+    nearest = {int(((points - centre) ** 2).sum(1).argmin()): None for centre in centres}
+    return [large[i][0] for i in nearest]
+
+
+def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
+    """Exemplars of every material, from the photos of the training and the teacher's masks."""
+    data = config.data
+    photos = material_photos(data.photos, data.split, data.masks)
+    chosen = []
+    for label, name in enumerate(network.config.materials):
+        own = [photo for photo in photos if photo.label == label]
+        for photo in choose_exemplars(network, own, config.exemplars, data.style_size, config.seed):
+            chosen.append((name, photo))
+    entries = (
+        (name, photo.path.stem, read_image(photo.path), read_mask(photo.mask) if photo.mask else None)
+        for name, photo in chosen
+    )
+    return StyleBank.build(network, entries)
+
+
+def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
+    """The finished checkpoint of a run: threshold calibrated (where annotated masks are given), bank built."""
+    network.cpu().eval()
+    notes = {"steps": config.optimizer.steps}
+    if config.data.annotated and config.data.calibrate:
+        photos = material_photos(config.data.photos, config.data.calibrate, config.data.annotated)
+        threshold, score = calibrate(network, photos, config.data.photo_size)
+        network.config = replace(network.config, threshold=threshold)
+        notes |= {"calibration mean IU": round(score, 4)}
+    return Checkpoint(network, build_bank(network, config), notes)
