@@ -27,7 +27,8 @@ class Photo:
 
     rgb: PIL RGB image; opacity: PIL grey image of the same size, 0 = transparent, or None where nothing is;
     profile: the ICC profile that `rgb` is in, or None for sRGB. Pixel values are never converted between RGB
-    profiles: the profile is written back with the result, so that what was not restyled stays equal to the bit.
+    profiles: the profile is written back with the result, so that what was not restyled stays equal to the
+    bit.
     """
 
     rgb: Image.Image
@@ -65,8 +66,9 @@ def read_photo(path: str | Path) -> Photo:
 
 
 def photo_from_pil(image: Image.Image) -> Photo:
-    """A PIL image of any mode as a Photo: turned by its EXIF orientation, deep greys scaled to 8 bit, CMYK converted,
-    transparency (an alpha channel or a transparent colour) as opacity. Raises ImageError for an unusable mode."""
+    """A PIL image of any mode as a Photo: turned by its EXIF orientation, deep greys scaled to 8 bit, CMYK
+    converted, transparency (an alpha channel or a transparent colour) as opacity. Raises ImageError for an
+    unusable mode."""
     if min(image.size) < 1:
         raise ImageError(f"the image is empty ({image.width}x{image.height})")
     image = ImageOps.exif_transpose(image)
@@ -89,7 +91,9 @@ def _deep(image: Image.Image) -> Photo:
     top = 1.0 if image.mode == "F" else 65535.0
     if not (value.min() >= 0 and value.max() <= top):
         got = f"values from {value.min():g} to {value.max():g}"
-        raise ImageError(f"image of mode {image.mode} with {got}; wanted 0 to {top:g}, save it with 8 or 16 bits")
+        raise ImageError(
+            f"image of mode {image.mode} with {got}; wanted 0 to {top:g}, save it with 8 or 16 bits"
+        )
     grey = Image.fromarray((value * (255 / top)).round().astype(np.uint8))
     transparent = image.info.get("transparency")
     opacity = None
