@@ -1,0 +1,290 @@
+"""How well regions are restyled and found, measured on annotated photos.
+
+Style is judged by `unistyle.scores`, inside annotated regions, for any method by the same code: the network, the
+Gatys optimisation, recolouring, the untouched photo. `python -m unistyle.evaluation style|masks|outside|sheet --help`.
+"""
+
+import argparse
+import csv
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from unistyle.data import Photo, material_photos
+from unistyle.files import atomic
+from unistyle.images import read_image, read_mask, save_png, to_tensor
+from unistyle.metrics import has_boundary, mean_iu, pixel_accuracy
+from unistyle.network.composite import alpha_of, composite
+from unistyle.network.unistyle import UniStyleNetwork
+from unistyle.pipeline import UniStyle
+from unistyle.scores import changed, style_scores
+from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, read_sized, recolour, restyle
+from unistyle.teachers.vgg import VGG19
+
+SIZE = 256  # long side, in pixels, at which styles are compared
+AREA = 0.1  # share of the frame below which an annotated region has too few pixels for statistics
+
+# (photo 1 3 h w, region 1 1 h w, style 1 3 h w, style_region 1 1 h w) -> result 1 3 h w
+Method = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Row = dict[str, str | float]
+
+
+class Pair(NamedTuple):
+    """A photo, and a photo of another material that is its style."""
+
+    content: Photo
+    style: Photo
+
+
+def make_pairs(contents: Sequence[Photo], styles: Sequence[Photo], count: int, seed: int) -> list[Pair]:
+    """`count` pairs, the same for the same photos and seed: contents in turn, each with a random style photo of
+    another material, both with a region of at least a tenth of the frame. Raises ValueError where there are none."""
+    rng = random.Random(seed)
+    contents, styles = (sorted(filter(_large, x), key=lambda p: p.path) for x in (contents, styles))
+    if not contents or len({p.label for p in (*contents, *styles)}) < 2:
+        raise ValueError("no pairs: wanted photos of two materials with masks above a tenth of the frame")
+    rng.shuffle(contents)
+    turns = (contents[i % len(contents)] for i in range(count))
+    return [Pair(c, rng.choice([s for s in styles if s.label != c.label])) for c in turns]
+
+
+def _large(photo: Photo) -> bool:
+    return to_tensor(read_mask(photo.mask)).mean().item() >= AREA
+
+
+def load_pair(pair: Pair, size: int = SIZE) -> Job:
+    """Photo, style and their annotated regions as tensors, the long sides at most `size`."""
+    (photo, region), (style, style_region) = (read_sized(p.path, p.mask, size) for p in pair)
+    return Job(photo, style, region, style_region)
+
+
+def network_method(network: UniStyleNetwork) -> Method:
+    """The network: the code from the style's region, the photo restyled in its own."""
+
+    @torch.inference_mode()
+    def run(photo, region, style, style_region):
+        return network(photo, network.encode_style(style, style_region), region).image
+
+    return run
+
+
+def whole_method(network: UniStyleNetwork) -> Method:
+    """The network blind to regions: code and statistics of whole photos, the result cut out afterwards."""
+
+    @torch.inference_mode()
+    def run(photo, region, style, style_region):
+        codes = network.encode_style(style, torch.ones_like(style_region))
+        return composite(photo, network(photo, codes, torch.ones_like(region)).image, region)
+
+    return run
+
+
+def gatys_method(vgg: nn.Module, config: GatysConfig, cache: Path | None = None) -> Method:
+    """The Gatys teacher, with finished results kept in `cache`."""
+    run = GatysCache(cache, vgg, config).restyle if cache else lambda job: restyle(vgg, *job, config)
+    return lambda photo, region, style, style_region: run(Job(photo, style, region, style_region))
+
+
+def photo_method(photo, region, style, style_region) -> Tensor:
+    """The untouched photo: a relative distance of 1."""
+    return photo
+
+
+def colour_method(photo, region, style, style_region) -> Tensor:
+    """Recolouring alone: mean and standard deviation of the style's RGB channels inside the region."""
+    return composite(photo, recolour(photo, style, region, style_region), region)
+
+
+def evaluate_style(pairs: Iterable[Pair], method: Method, vgg: nn.Module, device="cpu") -> Iterator[Row]:
+    """`style_scores` of one method for each pair, with the names of photo and style."""
+    for pair in pairs:
+        job = Job(*(x.to(device) for x in load_pair(pair)))
+        result = method(job.photo, job.region, job.style, job.style_region)
+        names = {"photo": _name(pair.content), "style": _name(pair.style)}
+        yield names | style_scores(vgg, job, result)
+
+
+@torch.inference_mode()
+def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
+    """Alpha `1 1 h w` of everything that the network takes for a material in a photo `1 3 h w`."""
+    return alpha_of(image, network.regions(network.segmenter(network.encoder(image))))
+
+
+def evaluate_masks(network: UniStyleNetwork, photos: Iterable[Photo], device="cpu") -> Iterator[Row]:
+    """Pixel accuracy and mean IU of the predicted mask (alpha above a half) of each photo, at the photo's size.
+
+    boundary: 1 where the annotated mask covers less than 95 % of the frame.
+    """
+    for photo in photos:
+        annotated = to_tensor(read_mask(photo.mask))[0] > 0.5
+        alpha = predicted_mask(network, to_tensor(read_image(photo.path))[None].to(device))
+        mask = (alpha > 0.5)[0, 0].cpu()
+        scores = {"accuracy": pixel_accuracy(mask, annotated), "mean_iu": mean_iu(mask, annotated)}
+        yield {"photo": _name(photo), **scores, "boundary": float(has_boundary(annotated))}
+
+
+def evaluate_outside(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str]) -> Iterator[Row]:
+    """8-bit values that differ where the mask of the public call is 0, for whole photos at their own size; the
+    styles are taken in turn. area: the mask's share of the frame."""
+    for index, photo in enumerate(photos):
+        result = model.restyle(photo.path, to=styles[index % len(styles)])
+        image, mask, before = (
+            to_tensor(x)[None] for x in (result.image, result.mask, read_image(photo.path))
+        )
+        yield {
+            "photo": _name(photo),
+            "outside": float(changed(image, before, mask)),
+            "area": mask.mean().item(),
+        }
+
+
+def _name(photo: Photo) -> str:
+    return f"{photo.path.parent.name}/{photo.path.stem}"
+
+
+def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Median, quartiles, mean and number of every score."""
+    keys = [key for key, value in rows[0].items() if not isinstance(value, str)]
+    result = {}
+    for key in keys:
+        x = torch.tensor([row[key] for row in rows], dtype=torch.float64)
+        median, lower, upper = x.quantile(x.new_tensor([0.5, 0.25, 0.75])).tolist()
+        result[key] = dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=len(x))
+    return result
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The summary as text."""
+    lines = [f"{'':12}{'median':>10}{'quartiles':>20}{'mean':>10}   n = {len(rows)}"]
+    for key, x in summary(rows).items():
+        lines.append(f"{key:12}{x['median']:10.4f}{x['lower']:10.4f}{x['upper']:10.4f}{x['mean']:10.4f}")
+    return "\n".join(lines)
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Rows as CSV, or with their summary as JSON, by the suffix of the path."""
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        if path.suffix == ".json":
+            json.dump({"summary": summary(rows), "rows": rows}, file, indent=1)
+        else:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=192) -> Image.Image:
+    """A grid to look at: a photo a row with the mask found, a style of the bank a column."""
+    rows = []
+    for photo in photos:
+        results = [model.restyle(photo.path, to=style) for style in styles]
+        rows.append([read_image(photo.path), results[0].mask, *(result.image for result in results)])
+    height, title = cell * 3 // 4, 16
+    sheet = Image.new("RGB", (cell * (len(styles) + 2), title + height * len(rows)), "white")
+    for column, text in enumerate(["photo", "mask", *styles]):
+        ImageDraw.Draw(sheet).text((column * cell + 4, 2), text, fill="black")
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            sheet.paste(image.convert("RGB").resize((cell, height)), (x * cell, title + y * height))
+    return sheet
+
+
+def _photos(data: Path, split: str) -> list[Photo]:
+    """`data/image/MATERIAL/STEM.jpg` with `data/mask/MATERIAL/STEM.png`, as named in `data/SPLIT.txt`."""
+    return material_photos(data / "image", data / f"{split}.txt", data / "mask")
+
+
+def _style_rows(args: argparse.Namespace) -> Iterator[Row]:
+    vgg = VGG19(args.vgg_weights).to(args.device)
+    methods = {
+        "network": lambda: network_method(_model(args).network),
+        "whole": lambda: whole_method(_model(args).network),
+        "gatys": lambda: gatys_method(vgg, GatysConfig(iterations=args.iterations), args.cache),
+        "photo": lambda: photo_method,
+        "colour": lambda: colour_method,
+    }
+    method, contents = methods[args.method](), _photos(args.data, args.split)
+    pairs = make_pairs(contents, contents + _photos(args.data, "train"), args.pairs, args.seed)
+    yield from evaluate_style(tqdm(pairs, desc=args.method), method, vgg, args.device)
+
+
+def _mask_rows(args: argparse.Namespace) -> Iterator[Row]:
+    photos = tqdm(_photos(args.data, args.split), desc="masks")
+    yield from evaluate_masks(_model(args).network, photos, args.device)
+
+
+def _outside_rows(args: argparse.Namespace) -> Iterator[Row]:
+    model = _model(args)
+    yield from evaluate_outside(model, tqdm(_photos(args.data, args.split), desc="outside"), model.styles)
+
+
+def _report(args: argparse.Namespace) -> None:
+    rows = list(args.rows(args))
+    print(table(rows))
+    if bounded := [row for row in rows if row.get("boundary")]:
+        print("\nannotated mask below 95 % of the frame:\n" + table(bounded))
+    if args.out:
+        write_rows(rows, args.out)
+
+
+def _sheet(args: argparse.Namespace) -> None:
+    model, photos = _model(args), {}
+    for photo in _photos(args.data, args.split):
+        if has_boundary(to_tensor(read_mask(photo.mask)) > 0.5) and _large(photo):
+            photos.setdefault(photo.label, photo)
+    bar = tqdm(list(photos.values()), desc="sheet")
+    save_png(contact_sheet(model, bar, args.styles or model.styles), args.out)
+
+
+def _model(args: argparse.Namespace) -> UniStyle:
+    if args.checkpoint is None:
+        raise SystemExit("--checkpoint is missing: give a .safetensors file, a folder with one, or a hub id")
+    return UniStyle.from_pretrained(args.checkpoint, device=args.device)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m unistyle.evaluation", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="style|masks|outside|sheet")
+
+    def command(name: str, text: str, run=_report, rows=None) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run, rows=rows)
+        sub.add_argument(
+            "--data", type=Path, required=True, help="folder of image/, mask/, train.txt, val.txt"
+        )
+        sub.add_argument("--checkpoint", help="file, folder or hub id")
+        sub.add_argument("--split", default="val", help="default: val")
+        sub.add_argument("--device", default="cpu")
+        sub.add_argument(
+            "--out", type=Path, required=name == "sheet", help="PNG for a sheet, else .csv or .json"
+        )
+        return sub
+
+    style = command("style", "statistics of restyled regions against their style's", rows=_style_rows)
+    methods = ("network", "whole", "gatys", "photo", "colour")
+    style.add_argument("--method", choices=methods, default="network", help="default: network")
+    style.add_argument("--pairs", type=int, default=120)
+    style.add_argument("--seed", type=int, default=0)
+    style.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
+    style.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="of the Gatys method")
+    style.add_argument("--cache", type=Path, help="folder of finished Gatys results")
+    command("masks", "predicted masks against annotated ones", rows=_mask_rows)
+    command("outside", "what differs outside the mask: nothing should", rows=_outside_rows)
+    sheet = command("sheet", "photos against styles of the bank, to look at", run=_sheet)
+    sheet.add_argument("--styles", nargs="+", help="styles of the bank (default: all)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = _parser().parse_args(argv)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
