@@ -41,7 +41,9 @@ def materials_of(folder: str | Path) -> tuple[str, ...]:
     return names
 
 
-def material_photos(folder: str | Path, split: str | Path | None = None, masks: str | Path | None = None) -> list[Photo]:
+def material_photos(
+    folder: str | Path, split: str | Path | None = None, masks: str | Path | None = None
+) -> list[Photo]:
     """Photos of the material folders, with the masks `masks/material/stem.png`. `split` names the photos to take."""
     wanted = set(Path(split).read_text().split()) if split else None
     photos = []
@@ -51,7 +53,9 @@ def material_photos(folder: str | Path, split: str | Path | None = None, masks: 
             if wanted is None or f"{name}/{path.stem}" in wanted:
                 photos.append(Photo(path, mask, label))
     if not photos:
-        raise ValueError(f"none of the photos in {folder} is named in {split}: expected lines like `material/stem`")
+        raise ValueError(
+            f"none of the photos in {folder} is named in {split}: expected lines like `material/stem`"
+        )
     return photos
 
 
@@ -70,7 +74,9 @@ def _stored(path: Path, mask: bool) -> np.ndarray:
     image = read_mask(path) if mask else read_image(path)
     scale = STORED_SIDE / min(image.size)
     size = [max(1, round(side * scale)) for side in image.size]
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR if mask else Image.Resampling.BICUBIC, reducing_gap=3))
+    return np.asarray(
+        image.resize(size, Image.Resampling.BILINEAR if mask else Image.Resampling.BICUBIC, reducing_gap=3)
+    )
 
 
 def load(photo: Photo) -> tuple[Image.Image, Image.Image]:
@@ -96,7 +102,10 @@ def crop(photo: Photo, side: int, variant: int, seed: int) -> tuple[Tensor, Tens
     cut = rng.integers(STORED_SIDE // 2, STORED_SIDE * 7 // 8)
     left, top = (rng.integers(0, length - cut + 1) for length in image.size)
     box, mirrored = (left, top, left + cut, top + cut), rng.random() < 0.5
-    parts = [to_tensor(x.resize((side, side), Image.Resampling.BICUBIC, box=box)).clamp(0, 1) for x in (image, mask)]
+    parts = [
+        to_tensor(x.resize((side, side), Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
+        for x in (image, mask)
+    ]
     image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)
     return image, mask if mask.mean() > 0.25 else torch.ones_like(mask)
 
@@ -109,7 +118,9 @@ class StylePairs(Dataset):
     `fixed` ones (which the Gatys teacher restyles) or -1.
     """
 
-    def __init__(self, contents, own_styles, other_styles, config, length: int, seed: int, fixed=0, fixed_share=0.0):
+    def __init__(
+        self, contents, own_styles, other_styles, config, length: int, seed: int, fixed=0, fixed_share=0.0
+    ):
         self.contents, self.own, self.other = contents, own_styles, other_styles or own_styles
         self.config, self.length, self.seed = config, length, seed
         self.fixed, self.fixed_share = fixed, fixed_share
@@ -163,9 +174,14 @@ class MaskedPhotos(Dataset):
         image, mask = load(photo)
         share = rng.uniform(0.75, 1.0, size=2)
         width, height = (max(1, int(side * s)) for side, s in zip(image.size, share, strict=True))
-        left, top = (rng.integers(0, side - s + 1) for side, s in zip(image.size, (width, height), strict=True))
+        left, top = (
+            rng.integers(0, side - s + 1) for side, s in zip(image.size, (width, height), strict=True)
+        )
         box, mirrored = (left, top, left + width, top + height), rng.random() < 0.5
-        parts = [to_tensor(x.resize(self.size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1) for x in (image, mask)]
+        parts = [
+            to_tensor(x.resize(self.size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
+            for x in (image, mask)
+        ]
         image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)
         image = TF.adjust_brightness(image, rng.uniform(0.8, 1.2))
         return dict(photo=TF.adjust_saturation(image, rng.uniform(0.7, 1.3)), mask=mask, label=photo.label)

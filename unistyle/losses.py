@@ -99,7 +99,9 @@ def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     p = foreground.sigmoid()
     both = (p * mask).sum((1, 2))
     iou = (both + 1) / ((p + mask - p * mask).sum((1, 2)) + 1)
-    material = F.cross_entropy(logits[:, 1:], label.clamp_min(0)[:, None, None].expand_as(mask), reduction="none")
+    material = F.cross_entropy(
+        logits[:, 1:], label.clamp_min(0)[:, None, None].expand_as(mask), reduction="none"
+    )
     weight = mask * (label >= 0).view(-1, 1, 1)
     material = (material * weight).sum() / weight.sum().clamp_min(1)
     return F.binary_cross_entropy_with_logits(foreground, mask) + (1 - iou).mean() + 0.3 * material

@@ -28,7 +28,9 @@ def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
     return F.interpolate(logit, size=image.shape[-2:], mode="bilinear")[0, 0].sigmoid()
 
 
-def calibrate(network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]) -> tuple[float, float]:
+def calibrate(
+    network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]
+) -> tuple[float, float]:
     """The threshold on the foreground's probability with the highest mean IU on annotated photos that have a
     boundary to find, and that mean IU. Raises ValueError when none has one."""
     pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]

@@ -18,14 +18,15 @@ from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
+from unistyle.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.config import OptimizerConfig, TrainConfig
-from unistyle.data import MaskedPhotos, StylePairs, material_photos, materials_of, object_photos
-from unistyle.data import Photo
+from unistyle.data import MaskedPhotos, Photo, StylePairs, material_photos, materials_of, object_photos
 from unistyle.features import resize_regions
 from unistyle.files import atomic
 from unistyle.images import list_images, to_pil
 from unistyle.losses import VGGTargets, pixel_terms, segmentation_term, style_terms
 from unistyle.network.unistyle import NetworkConfig, Output, UniStyleNetwork
+from unistyle.release import release
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
 from unistyle.teachers.vgg import VGG19
 
@@ -64,6 +65,19 @@ class Progress:
         self.step = state["step"]
 
 
+def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
+    """A new network, or that of the checkpoint `config.start` where the vocabulary is the same."""
+    if config.start is None:
+        return UniStyleNetwork(NetworkConfig(config.encoder, materials))
+    network = load_checkpoint(config.start).network
+    if network.config.materials != materials:
+        names = ", ".join(network.config.materials)
+        raise ValueError(
+            f"{config.start} knows {names}; the photos are of {', '.join(materials)}: start without it"
+        )
+    return network.requires_grad_(True)
+
+
 def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Adam, the pretrained encoder at a smaller rate."""
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
@@ -94,7 +108,9 @@ def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> Styl
 
 def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
     """The teacher's result for each fixed pair, `n 3 s s` (one grey image if there are none); made where missing."""
-    cache = GatysCache(config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations))
+    cache = GatysCache(
+        config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
+    )
     results = []
     bar = tqdm(range(pairs.fixed), desc="Gatys teacher", disable=not accelerator.is_main_process)
     with accelerator.main_process_first():  # the others then find everything in the cache
@@ -110,7 +126,9 @@ def finite(terms: dict[str, Tensor], step: int) -> None:
     """Raise FloatingPointError naming the first term that is not finite."""
     for name, value in terms.items():
         if not torch.isfinite(value):
-            raise FloatingPointError(f"the term {name!r} is {value.item()} at step {step}: lower its weight or the rate")
+            raise FloatingPointError(
+                f"the term {name!r} is {value.item()} at step {step}: lower its weight or the rate"
+            )
 
 
 class Trainer:
@@ -127,7 +145,7 @@ class Trainer:
         self.out = Path(config.out)
         self.materials = materials_of(config.data.photos)
         photos = material_photos(config.data.photos, config.data.split, config.data.masks)
-        network = UniStyleNetwork(NetworkConfig(config.encoder, self.materials))
+        network = make_network(config, self.materials)
         self.vgg = VGG19(config.teachers.vgg).to(self.accelerator.device)
         self.targets = VGGTargets(self.vgg, config.cache_gb * 2**30)
         self.pairs = make_pairs(config, photos, self._items)
@@ -186,7 +204,9 @@ class Trainer:
         with self.accelerator.autocast():
             output, logits = self.student(pairs, masked)
         image = output.image.float()
-        terms = style_terms(pairs, image, self.targets, self.config.loss.content_margin) | pixel_terms(pairs, image)
+        terms = style_terms(pairs, image, self.targets, self.config.loss.content_margin) | pixel_terms(
+            pairs, image
+        )
         if logits is not None:
             terms["segmentation"] = segmentation_term(logits.float(), masked["mask"], masked["label"])
         return terms, output
@@ -222,7 +242,9 @@ class Trainer:
         self.resume()
         main, config = self.accelerator.is_main_process, self.config
         writer = SummaryWriter(self.out / "logs", purge_step=self.progress.step) if main else None
-        bar = tqdm(total=config.optimizer.steps, initial=self.progress.step, desc="training", disable=not main)
+        bar = tqdm(
+            total=config.optimizer.steps, initial=self.progress.step, desc="training", disable=not main
+        )
         self.student.train()
         saved, means = time.monotonic(), {}
         for pairs, masked in self.batches():
@@ -269,6 +291,12 @@ class Trainer:
             to_pil(grid).save(temporary, format="PNG")
 
 
-def save_config(config: TrainConfig) -> None:
+def train(config: TrainConfig) -> None:
+    """A whole run: the settings saved, the network trained, the checkpoint written."""
     with atomic(Path(config.out) / "config.json") as temporary:
         temporary.write_text(json.dumps(asdict(config), indent=2))
+    trainer = Trainer(config)
+    averaged = trainer.run()
+    if trainer.accelerator.is_main_process:
+        save_checkpoint(config.checkpoint, release(averaged.module, config))
+    trainer.accelerator.end_training()

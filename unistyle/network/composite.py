@@ -8,7 +8,9 @@ from torch import Tensor
 from unistyle.features import luminance, resize_regions
 from unistyle.network.layers import resize
 
-MARGIN = 0.02  # alpha below this is nothing and above 1 - this everything: the filter never quite reaches either
+MARGIN = (
+    0.02  # alpha below this is nothing and above 1 - this everything: the filter never quite reaches either
+)
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
@@ -41,7 +43,9 @@ def alpha_of(photo: Tensor, regions: Tensor) -> Tensor:
     return total.clamp(0, 1).to(photo.dtype)
 
 
-def composite(photo: Tensor, restyled: Tensor, alpha: Tensor, strength: float = 1.0, keep_color: bool = False) -> Tensor:
+def composite(
+    photo: Tensor, restyled: Tensor, alpha: Tensor, strength: float = 1.0, keep_color: bool = False
+) -> Tensor:
     """`photo + strength * alpha * (restyled - photo)`, `b 3 h w` in [0, 1]; where alpha is 0, exactly the photo.
 
     `keep_color` takes the luminance alone from the restyled photo.

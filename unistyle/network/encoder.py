@@ -36,18 +36,28 @@ class Encoder(nn.Module):
             )
             fold_batch_norm(self.backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:
-            raise ValueError(f"encoder {config.name!r} is no timm backbone for photos of any size: {error}") from error
+            raise ValueError(
+                f"encoder {config.name!r} is no timm backbone for photos of any size: {error}"
+            ) from error
         info = self.backbone.feature_info
         where = {stride: index for index, stride in enumerate(info.reduction())}
         if missing := [s for s in STRIDES if s not in where]:
-            raise ValueError(f"encoder {config.name!r} has no features at stride {missing}; choose one with {STRIDES}")
+            raise ValueError(
+                f"encoder {config.name!r} has no features at stride {missing}; choose one with {STRIDES}"
+            )
         if [f.shape[1] for f in self.backbone(torch.zeros(1, 3, 64, 64))] != list(info.channels()):
-            raise ValueError(f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one")
+            raise ValueError(
+                f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one"
+            )
         self.indices = tuple(where[s] for s in STRIDES)
         self.channels = tuple(info.channels()[i] for i in self.indices)
         cfg = getattr(self.backbone, "pretrained_cfg", None) or {}
-        self.register_buffer("mean", torch.tensor(cfg.get("mean", (0.485, 0.456, 0.406)))[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(cfg.get("std", (0.229, 0.224, 0.225)))[:, None, None], persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor(cfg.get("mean", (0.485, 0.456, 0.406)))[:, None, None], persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(cfg.get("std", (0.229, 0.224, 0.225)))[:, None, None], persistent=False
+        )
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = self.backbone((image - self.mean) / self.std)

@@ -14,7 +14,9 @@ class Segmenter(nn.Module):
     features gate the coarsest level, so that what the photo shows as a whole takes part in every decision.
     """
 
-    def __init__(self, channels: tuple[int, ...], materials: int, widths: tuple[int, ...] = (32, 48, 96, 128)):
+    def __init__(
+        self, channels: tuple[int, ...], materials: int, widths: tuple[int, ...] = (32, 48, 96, 128)
+    ):
         super().__init__()
         self.project = nn.Conv2d(channels[-1], widths[-1], 1)
         self.gate = nn.Conv2d(channels[-1], widths[-1], 1)

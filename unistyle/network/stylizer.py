@@ -93,7 +93,9 @@ class Stylizer(nn.Module):
     def forward(self, features: list[Tensor], w: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
         regions, style = Regions(w), self.embed(codes.float())
         parts = [code.chunk(2, dim=-1) for code in codes.split([2 * n for n in self.levels], dim=-1)]
-        four, eight, x = (regions.adain(f, *code) for f, code in zip(self.adapt(features), parts, strict=True))
+        four, eight, x = (
+            regions.adain(f, *code) for f, code in zip(self.adapt(features), parts, strict=True)
+        )
         for block in self.bottleneck:
             x = x + block(x, regions, style)
         x = torch.cat([resize(x, eight.shape[-2:]), eight], dim=1)

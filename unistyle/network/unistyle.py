@@ -82,10 +82,16 @@ class UniStyleNetwork(nn.Module):
         h, w = photo.shape[-2:]
         restyled = self.stylizer(features, regions, codes, (max(h, SMALLEST), max(w, SMALLEST)))[..., :h, :w]
         alpha = alpha_of(photo, regions)
-        return Output(logits, regions, restyled, alpha, composite(photo, restyled, alpha, strength, keep_color))
+        return Output(
+            logits, regions, restyled, alpha, composite(photo, restyled, alpha, strength, keep_color)
+        )
 
 
 def _at_least(photo: Tensor, side: int) -> Tensor:
     """Repeat the last row and column of a photo that is smaller than `side`."""
     h, w = photo.shape[-2:]
-    return F.pad(photo, (0, max(0, side - w), 0, max(0, side - h)), mode="replicate") if min(h, w) < side else photo
+    return (
+        F.pad(photo, (0, max(0, side - w), 0, max(0, side - h)), mode="replicate")
+        if min(h, w) < side
+        else photo
+    )

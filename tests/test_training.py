@@ -1,0 +1,310 @@
+"""Data, losses, the configuration, and train.py end to end on a tiny set: trained, killed, resumed."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import train
+from unistyle.config import DataConfig, OptimizerConfig
+from unistyle.data import (
+    MaskedPhotos,
+    Photo,
+    StylePairs,
+    crop,
+    fit,
+    material_photos,
+    materials_of,
+    object_photos,
+)
+from unistyle.losses import VGGTargets, describe_photo, grams, pixel_terms, segmentation_term, style_terms
+from unistyle.network.encoder import EncoderConfig
+from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.teachers.vgg import VGG19
+from unistyle.training import Student, finite, make_optimizer, make_schedule
+
+ROOT = Path(__file__).parent.parent
+MATERIALS = ("brick", "wool")
+
+
+@pytest.fixture(scope="session")
+def vgg_weights(tmp_path_factory):
+    """A file of random VGG-19 weights."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = make_layers(cfgs["E"])
+    weights = {f"features.{k}": v for k, v in layers[:29].state_dict().items()}
+    save_file({k: v.half() for k, v in weights.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Material folders with masks, and a folder of objects."""
+    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in MATERIALS:
+        for number in range(3):
+            for kind, shape in (("image", (60, 80, 3)), ("mask", (60, 80))):
+                path = root / "materials" / kind / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+    for kind, shape in (("image", (50, 50, 3)), ("mask", (50, 50))):
+        path = root / "objects" / kind / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+    return root
+
+
+def materials(photos):
+    return material_photos(photos / "materials/image", masks=photos / "materials/mask")
+
+
+def test_materials_are_the_folder_names_in_order(photos, tmp_path):
+    assert materials_of(photos / "materials/image") == MATERIALS
+    with pytest.raises(FileNotFoundError, match="a folder a material"):
+        materials_of(photos / "nowhere")
+    with pytest.raises(ValueError, match="holds no folder with photos"):
+        materials_of(tmp_path)
+
+
+def test_a_split_takes_the_named_photos_alone(photos, tmp_path):
+    split = tmp_path / "split.txt"
+    split.write_text("wool/1\nbrick/2\n")
+    found = material_photos(photos / "materials/image", split)
+    assert [(p.path.parent.name, p.path.stem, p.label) for p in found] == [
+        ("brick", "2", 0),
+        ("wool", "1", 1),
+    ]
+    split.write_text("wool/9\n")
+    with pytest.raises(ValueError, match=r"split\.txt"):
+        material_photos(photos / "materials/image", split)
+
+
+def test_photo_and_mask_are_cut_alike(tmp_path):
+    mask = np.zeros((300, 400), dtype=np.uint8)
+    mask[50:250, 60:300] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(np.repeat(mask[..., None], 3, 2)).save(tmp_path / "photo.png")
+    photo = Photo(tmp_path / "photo.png", tmp_path / "mask.png")
+    for image, region in (*(crop(photo, 64, variant, 0) for variant in range(8)), fit(photo, (96, 128))):
+        if region.min() < 1:  # a crop that hardly touches the mask is taken whole
+            assert (image.mean(0) - region[0]).abs().mean() < 0.02
+
+
+def test_a_missing_mask_says_where_it_was_looked_for(photos, tmp_path):
+    photo = material_photos(photos / "materials/image", masks=tmp_path)[0]
+    with pytest.raises(FileNotFoundError, match="saliency teacher"):
+        fit(photo, (32, 32))
+
+
+def test_items_depend_on_seed_and_index_alone(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crop=32, style_size=(32, 48))
+    make = lambda seed: StylePairs(own, own, [], config, 50, seed, fixed=3, fixed_share=0.5)  # noqa: E731
+    first, second, other = make(0), make(0), make(1)
+    for i in (0, 7, 33):
+        assert all(
+            torch.equal(torch.as_tensor(first[i][k]), torch.as_tensor(second[i][k]))
+            for k in ("photo", "style", "region")
+        )
+    assert any(first[i]["photo_key"] != other[i]["photo_key"] for i in range(10))
+    shapes = {k: tuple(v.shape) for k, v in first[0].items() if isinstance(v, torch.Tensor)}
+    assert shapes == dict(photo=(3, 32, 32), region=(1, 32, 32), style=(3, 32, 48), style_region=(1, 32, 48))
+    fixed = [first[i] for i in range(50) if first[i]["fixed"] >= 0]
+    assert fixed
+    assert torch.equal(fixed[0]["photo"], first.fixed_pair(fixed[0]["fixed"])["photo"])
+
+
+def test_objects_and_materials_take_turns(photos):
+    data = MaskedPhotos([materials(photos), object_photos(photos / "objects")], (32, 48), 10, seed=0)
+    assert [data[i]["label"] == -1 for i in range(4)] == [False, True, False, True]
+    assert data[0]["photo"].shape == (3, 32, 48)
+    assert data[0]["mask"].shape == (1, 32, 48)
+
+
+def batch(vgg, same=0.0, fixed=-1):
+    generator = torch.Generator().manual_seed(0)
+    photo, style = (
+        torch.rand(1, 3, 48, 48, generator=generator),
+        torch.rand(1, 3, 48, 64, generator=generator) ** 3,
+    )
+    region = torch.zeros(1, 1, 48, 48)
+    region[..., 8:40] = 1
+    return dict(photo=photo, style=style, region=region, style_region=torch.ones(1, 1, 48, 64), gatys=photo * 0.5,
+                photo_key=["a"], style_key=["b"], same=torch.tensor([same]), fixed=torch.tensor([fixed]))  # fmt: skip
+
+
+def test_the_photo_has_content_zero_and_its_own_style_zero(vgg_weights):
+    vgg = VGG19(vgg_weights)
+    item = batch(vgg)
+    terms = style_terms(item, item["photo"], VGGTargets(vgg, 1e9), margin=0.0)
+    assert terms["content"] < 1e-4  # the kept features are in half precision
+    assert 0 < terms["style"] <= 1
+    own = item | dict(style=item["photo"], style_region=item["region"], style_key=["c"])
+    assert style_terms(own, own["photo"], VGGTargets(vgg, 1e9), margin=0.0)["style"] < 1e-6
+
+
+def test_targets_are_computed_once_and_the_limit_holds(vgg_weights):
+    vgg = VGG19(vgg_weights)
+    calls = []
+    vgg.register_forward_hook(lambda *_: calls.append(1))
+    item = batch(vgg)
+    args = ("photo", item["photo_key"], item["photo"], item["region"], describe_photo)
+    kept = VGGTargets(vgg, 1e9)
+    first, second = kept.get(*args), kept.get(*args)
+    assert len(calls) == 1
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    none = VGGTargets(vgg, 10)
+    none.get(*args), none.get(*args)
+    assert len(calls) == 3
+    assert none.used == 0
+
+
+def test_pixel_terms_hold_for_the_items_they_are_meant_for():
+    item = batch(None, same=1.0, fixed=0)
+    shifted = item["photo"] * 0.5
+    terms = pixel_terms(item, shifted)
+    assert terms["gatys"] == 0
+    inside = item["region"].expand_as(shifted) > 0
+    torch.testing.assert_close(terms["identity"], (shifted - item["photo"]).abs()[inside].mean())
+    assert terms["shading"] < 0.05  # half the luminance everywhere is a gain, which shading allows
+    others = pixel_terms(batch(None), item["photo"])
+    assert others["gatys"] == others["identity"] == 0
+
+
+def test_segmentation_falls_as_the_logits_agree():
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, :16] = 1
+    label = torch.tensor([1, -1])
+    right = torch.full((2, 3, 8, 8), -8.0)
+    right[:, 0, 4:] = right[:, 2, :4] = 8.0
+    assert segmentation_term(right, mask, label) < 0.01
+    wrong_material = right[:, [0, 2, 1]]
+    assert segmentation_term(wrong_material, mask, label) > 1
+    assert segmentation_term(wrong_material, mask, torch.tensor([-1, -1])) < 0.01
+    empty = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    segmentation_term(empty, torch.zeros(1, 1, 8, 8), torch.tensor([-1])).backward()
+    assert empty.grad.abs().min() > 0
+
+
+def test_a_term_that_is_not_finite_is_named():
+    with pytest.raises(FloatingPointError, match="'shading' is nan at step 7"):
+        finite(dict(style=torch.tensor(1.0), shading=torch.tensor(float("nan"))), 7)
+
+
+def test_the_rate_warms_up_and_falls_and_the_encoder_learns_slower():
+    network = UniStyleNetwork(NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS))
+    config = OptimizerConfig(steps=100, warmup=10, lr=1e-3, encoder_lr=0.1)
+    optimizer = make_optimizer(network, config)
+    schedule = make_schedule(optimizer, config)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates.index(max(rates)) in (9, 10)
+    assert math.isclose(max(rates), 1e-3, rel_tol=1e-6)
+    assert rates[-1] < 0.06 * max(rates)
+    assert math.isclose(optimizer.param_groups[1]["lr"], 0.1 * optimizer.param_groups[0]["lr"])
+
+
+def test_a_few_steps_bring_the_style_nearer(vgg_weights):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UniStyleNetwork(
+            NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS)
+        )
+    item, targets = batch(None), VGGTargets(VGG19(vgg_weights), 1e9)
+    student, optimizer = Student(network).train(), make_optimizer(network, OptimizerConfig(lr=3e-3))
+    values = []
+    for _ in range(12):
+        style = style_terms(item, student(item)[0].image, targets, 0.0)["style"]
+        optimizer.zero_grad()
+        style.backward()
+        optimizer.step()
+        values.append(style.item())
+    assert values[-1] < 0.7 * values[0]
+
+
+@pytest.fixture
+def recipe(photos, vgg_weights, tmp_path):
+    """Command-line settings of a run of seconds."""
+    data = dict(photos=photos / "materials/image", masks=photos / "materials/mask", objects=photos / "objects",
+                annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt",
+                crop=32, style_size="[32, 48]", photo_size="[32, 48]")  # fmt: skip
+    (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
+    settings = {f"data.{k}": v for k, v in data.items()} | {
+        "encoder.name": "mobilenetv2_050", "encoder.pretrained": "false", "teachers.vgg": vgg_weights,
+        "teachers.gatys_pairs": 1, "teachers.gatys_iterations": 1, "teachers.gatys_cache": tmp_path / "gatys",
+        "optimizer.batch": 2, "out": tmp_path / "run", "checkpoint": tmp_path / "c.safetensors", "preview_every": 2,
+        "exemplars": 2, "save_minutes": 0,
+    }  # fmt: skip
+    return lambda steps, **more: [
+        f"--{k}={v}" for k, v in (settings | {"optimizer.steps": steps, "optimizer.warmup": 2} | more).items()
+    ]
+
+
+def test_an_unknown_key_and_a_wrong_type_are_named(capsys, recipe):
+    for flag, name in (("--optimizer.stepz=3", "stepz"), ("--optimizer.steps=many", "optimizer.steps")):
+        with pytest.raises(SystemExit) as stop:
+            train.parse([*recipe(3), flag])
+        assert stop.value.code == 2
+        assert name in capsys.readouterr().err
+
+
+def test_shipped_configs_are_valid():
+    for path in (ROOT / "configs").glob("*.yaml"):
+        text = path.read_text()
+        if "train.py --config" in text:
+            assert train.parse([f"--config={path}"]).data.photos
+
+
+def test_train_end_to_end(recipe, tmp_path):
+    from unistyle import UniStyle
+
+    train.main(recipe(3))
+    assert json.loads((tmp_path / "run/config.json").read_text())["optimizer"]["steps"] == 3
+    assert list((tmp_path / "run/previews").glob("*.png"))
+    assert list((tmp_path / "run/logs").iterdir())
+    model = UniStyle.from_pretrained(tmp_path / "c.safetensors", device="cpu")
+    assert model.materials == MATERIALS
+    assert {style for style, _ in model.bank.names} == set(MATERIALS)
+    result = model.restyle(Image.new("RGB", (70, 50), "red"), to="wool")
+    assert result.image.size == (70, 50)
+
+
+def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
+    command = [sys.executable, "train.py", *recipe(500)]
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "log").open("w") as log:
+        run = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdout=log)
+        deadline = time.monotonic() + 90
+        while (
+            not list((tmp_path / "run").glob("state/custom_checkpoint_2.pkl")) and time.monotonic() < deadline
+        ):
+            time.sleep(0.2)
+        time.sleep(1)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    from unistyle.training import Trainer
+
+    trainer = Trainer(train.parse(recipe(500)))
+    trainer.resume()
+    assert trainer.progress.step > 0, (tmp_path / "log").read_text()[-2000:]
+    trainer.config.optimizer.steps = 500
+    first = next(trainer.batches())[0]
+    wanted = [trainer.pairs[trainer.progress.step * 2 + i]["photo_key"] for i in range(2)]
+    assert first["photo_key"] == wanted
