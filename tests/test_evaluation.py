@@ -1,0 +1,265 @@
+"""Evaluation: scores against references and known extremes, pairs, the commands end to end."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_gatys import TinyVGG, make_job
+from torch.testing import assert_close
+
+from unistyle import evaluation
+from unistyle.checkpoint import Checkpoint, save_checkpoint
+from unistyle.data import Photo, material_photos
+from unistyle.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.network.encoder import EncoderConfig
+from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.scores import changed, shading, style_scores
+from unistyle.styles import StyleBank
+from unistyle.teachers.gatys import GatysConfig
+from unistyle.teachers.vgg import STYLE_LAYERS
+
+MATERIALS = ("glass", "stone", "wood")
+
+
+@pytest.fixture(scope="module")
+def vgg():
+    return TinyVGG()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A small annotated folder: three materials with four photos each, two of them in val, one with a full mask."""
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    names = {"train": [], "val": []}
+    for material in MATERIALS:
+        for i in range(4):
+            size = (48, 40) if i % 2 else (40, 48)
+            mask = np.zeros(size[::-1], np.uint8)
+            mask[8 : 8 * (i + 2), 6:30] = 255
+            if i == 3:
+                mask[:] = 255
+            for kind, pixels in (
+                ("image", rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)),
+                ("mask", mask),
+            ):
+                path = root / kind / material / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
+    for split, lines in names.items():
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UniStyleNetwork(
+            NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS)
+        ).eval()
+        codes = torch.rand(3, network.stylizer.code_size)
+    bank = StyleBank(tuple((name, "0") for name in MATERIALS), codes)
+    return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "c.safetensors", Checkpoint(network, bank))
+
+
+def photos(data, split="val"):
+    return material_photos(data / "image", data / f"{split}.txt", data / "mask")
+
+
+def test_scores_equal_their_definition(vgg):
+    job = make_job()
+    result = job.photo.flip(1)
+    scores = style_scores(vgg, job, result)
+
+    def distance(image, name):
+        f, g = vgg(image)[name], vgg(job.style)[name]
+        w, v = (resize_regions(x, y.shape[-2:]) for x, y in ((job.region, f), (job.style_region, g)))
+        return gram_distance(gram(f, w), gram(g, v)).item()
+
+    after, before = ([distance(x, name) for name in STYLE_LAYERS] for x in (result, job.photo))
+    assert scores["gram"] == pytest.approx(sum(after) / 4, rel=1e-4)
+    assert scores["relative"] == pytest.approx(sum(after) / sum(before), rel=1e-4)
+    assert scores["relu3_1"] == pytest.approx(after[2] / before[2], rel=1e-4)
+    f, g = vgg(result)["relu4_1"], vgg(job.photo)["relu4_1"]
+    wanted = content_distance(f, g, resize_regions(job.region, f.shape[-2:])).item()
+    assert scores["content"] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_untouched_photo_scores_one(vgg):
+    job = make_job()
+    scores = style_scores(vgg, job, job.photo)
+    for name in ("relative", *STYLE_LAYERS, "luminance", "moments", "shading"):
+        assert scores[name] == pytest.approx(1, abs=1e-4)
+    assert scores["content"] == pytest.approx(0, abs=1e-4)
+    assert scores["outside"] == 0
+
+
+def test_the_style_itself_scores_zero(vgg):
+    job = make_job()
+    job = job._replace(style=job.photo.flip(-1), style_region=job.region.flip(-1))
+    own = job._replace(photo=torch.rand(job.photo.shape), region=job.style_region)
+    scores = style_scores(vgg, own, job.style)
+    for name in ("relative", *STYLE_LAYERS, "luminance", "moments"):
+        assert scores[name] == pytest.approx(0, abs=1e-4)
+
+
+def test_recolouring_does_not_change_what_grey_and_structure_say(vgg):
+    """A shift of colour that keeps the luminance moves the colour score and leaves that of grey images."""
+    job = make_job()
+    shift = torch.tensor([0.05 / 0.2126, 0, -0.05 / 0.0722])[None, :, None, None] * 0.2
+    scores = style_scores(vgg, job, job.photo + shift)
+    assert scores["luminance"] == pytest.approx(1, abs=1e-3)
+    assert abs(scores["relative"] - 1) > 1e-3
+
+
+def test_shading_is_the_correlation_of_low_frequencies():
+    y, x = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 96), indexing="ij")
+    photo, across = (a.expand(1, 3, 64, 96) for a in (x, y))
+    everywhere = torch.ones(1, 1, 64, 96)
+    noise = 0.3 * (torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)) - 0.5)
+    assert_close(shading(0.5 * photo + 0.2 + noise, photo, everywhere), torch.ones(1), atol=0.02, rtol=0)
+    assert_close(shading(1 - photo, photo, everywhere), -torch.ones(1), atol=0.02, rtol=0)
+    assert_close(shading(across, photo, everywhere), torch.zeros(1), atol=0.02, rtol=0)
+
+
+def test_shading_looks_at_the_region_alone():
+    photo = torch.linspace(0, 1, 96).expand(1, 3, 64, 96).clone()
+    region = torch.zeros(1, 1, 64, 96)
+    region[..., :48] = 1
+    result = photo.clone()
+    result[..., 48:] = 0.9 - result[..., 48:]
+    assert_close(shading(result, photo, region), torch.ones(1), atol=1e-3, rtol=0)
+
+
+def test_changed_counts_8_bit_values_outside():
+    photo, alpha = torch.full((1, 3, 4, 4), 100 / 255), torch.zeros(1, 1, 4, 4)
+    alpha[..., :2, :] = 0.3
+    result = photo.clone()
+    result[..., :2, :] = 1
+    assert changed(result, photo, alpha) == 0
+    result[0, 1, 3, 2] += 1 / 255
+    result[0, 2, 3, 3] += 0.4 / 255
+    assert changed(result, photo, alpha) == 1
+
+
+def test_pairs_are_fixed_and_of_two_materials(data):
+    val, train = photos(data), photos(data, "train")
+    pairs = evaluation.make_pairs(val, val + train, 20, seed=0)
+    assert len(pairs) == 20
+    assert all(pair.content.label != pair.style.label for pair in pairs)
+    assert {pair.content for pair in pairs} == set(val)
+    assert pairs == evaluation.make_pairs(val[::-1], (val + train)[::-1], 20, seed=0)
+    assert pairs != evaluation.make_pairs(val, val + train, 20, seed=1)
+
+
+def test_no_pairs_is_an_error(data):
+    one = [p for p in photos(data) if p.label == 0]
+    with pytest.raises(ValueError, match="two materials"):
+        evaluation.make_pairs(one, one, 5, seed=0)
+
+
+def test_photos_with_tiny_masks_are_passed_by(data, tmp_path):
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:2, :2] = 255
+    Image.fromarray(mask).save(tmp_path / "tiny.png")
+    val = photos(data)
+    tiny = Photo(val[0].path, tmp_path / "tiny.png", 0)
+    pairs = evaluation.make_pairs([tiny, *val[1:]], [tiny, *val[1:]], 30, seed=0)
+    assert all(tiny not in pair for pair in pairs)
+
+
+def test_methods_keep_to_the_region(vgg, checkpoint):
+    network = evaluation.UniStyle.from_pretrained(checkpoint, device="cpu").network
+    job = make_job()
+    methods = {
+        "photo": evaluation.photo_method,
+        "colour": evaluation.colour_method,
+        "gatys": evaluation.gatys_method(vgg, GatysConfig(iterations=2)),
+        "network": evaluation.network_method(network),
+        "whole": evaluation.whole_method(network),
+    }
+    for name, method in methods.items():
+        result = method(job.photo, job.region, job.style, job.style_region)
+        scores = style_scores(vgg, job, result)
+        assert scores["outside"] == 0, name
+        assert torch.equal(result, job.photo) == (name == "photo"), name
+
+
+def test_evaluate_style_names_photo_and_style(vgg, data):
+    pairs = evaluation.make_pairs(photos(data), photos(data), 3, seed=0)
+    rows = list(evaluation.evaluate_style(pairs, evaluation.photo_method, vgg))
+    assert [row["photo"] for row in rows] == [
+        f"{p.content.path.parent.name}/{p.content.path.stem}" for p in pairs
+    ]
+    assert all(row["relative"] == pytest.approx(1, abs=1e-4) for row in rows)
+
+
+def test_summary_and_files(tmp_path):
+    rows = [{"photo": str(i), "score": float(i)} for i in (4, 0, 3, 1, 2)]
+    assert evaluation.summary(rows) == {"score": dict(median=2, lower=1, upper=3, mean=2, n=5)}
+    evaluation.write_rows(rows, tmp_path / "a.json")
+    evaluation.write_rows(rows, tmp_path / "a.csv")
+    assert json.loads((tmp_path / "a.json").read_text())["rows"] == rows
+    with open(tmp_path / "a.csv", newline="") as file:
+        assert [float(row["score"]) for row in csv.DictReader(file)] == [4, 0, 3, 1, 2]
+
+
+@pytest.mark.parametrize("annotated", [0.0, 1.0])
+def test_masks_are_scored_against_the_annotation(data, annotated, monkeypatch):
+    def found(network, image):
+        return torch.full_like(image[:, :1], annotated)
+
+    monkeypatch.setattr(evaluation, "predicted_mask", found)
+    for row, photo in zip(evaluation.evaluate_masks(None, photos(data)), photos(data), strict=True):
+        area = (np.asarray(Image.open(photo.mask)) > 0).mean()
+        assert row["accuracy"] == pytest.approx(area if annotated else 1 - area)
+        assert row["boundary"] == float(area < 0.95)
+
+
+def run(capsys, *arguments):
+    evaluation.main([str(x) for x in arguments])
+    return capsys.readouterr().out
+
+
+def test_the_mask_command(data, checkpoint, tmp_path, capsys):
+    text = run(capsys, "masks", "--data", data, "--checkpoint", checkpoint, "--out", tmp_path / "m.json")
+    assert "n = 6" in text
+    assert "below 95 %" in text
+    assert "n = 3" in text
+    rows = json.loads((tmp_path / "m.json").read_text())["rows"]
+    assert all(0 <= row["mean_iu"] <= 1 for row in rows)
+
+
+def test_the_outside_command_finds_no_change(data, checkpoint, tmp_path, capsys):
+    run(capsys, "outside", "--data", data, "--checkpoint", checkpoint, "--out", tmp_path / "o.json")
+    assert {row["outside"] for row in json.loads((tmp_path / "o.json").read_text())["rows"]} == {0}
+
+
+def test_the_style_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
+    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    for method in ("network", "gatys"):
+        arguments = ("--method", method, "--pairs", 4, "--iterations", 1, "--cache", tmp_path / "cache")
+        out = tmp_path / f"{method}.csv"
+        text = run(capsys, "style", "--data", data, "--checkpoint", checkpoint, "--out", out, *arguments)
+        assert "n = 4" in text
+        assert out.is_file()
+    assert len(list((tmp_path / "cache").rglob("*.png"))) == 4
+
+
+def test_the_style_command_asks_for_a_checkpoint(data, monkeypatch, vgg):
+    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    with pytest.raises(SystemExit, match="--checkpoint is missing"):
+        evaluation.main(["style", "--data", str(data)])
+
+
+def test_the_sheet_command(data, checkpoint, tmp_path, capsys):
+    out = tmp_path / "sheet.png"
+    run(
+        capsys, "sheet", "--data", data, "--checkpoint", checkpoint, "--out", out, "--styles", "stone", "wood"
+    )
+    # A row for each material, whose first photo with a boundary is shown; photo, mask and two styles across.
+    assert Image.open(out).size == (4 * 192, 16 + 3 * 144)
