@@ -16,6 +16,7 @@ from unistyle.data import Photo, material_photos
 from unistyle.features import content_distance, gram, gram_distance, resize_regions
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.report import summary, write_rows
 from unistyle.scores import changed, shading, style_scores
 from unistyle.styles import StyleBank
 from unistyle.teachers.gatys import GatysConfig
@@ -198,11 +199,22 @@ def test_evaluate_style_names_photo_and_style(vgg, data):
     assert all(row["relative"] == pytest.approx(1, abs=1e-4) for row in rows)
 
 
+def test_a_style_of_the_bank_is_measured_against_the_exemplar_used(vgg, data, checkpoint):
+    model = evaluation.UniStyle.from_pretrained(checkpoint, device="cpu")
+    exemplars = {f"{p.path.parent.name}/{p.path.stem}": p for p in photos(data, "train")}
+    pairs = evaluation.make_pairs(photos(data), photos(data), 3, seed=0)
+    rows = list(evaluation.evaluate_bank(model, pairs, exemplars, vgg))
+    assert [row["style"] for row in rows] == [f"{p.style.path.parent.name}/0" for p in pairs]
+    assert all(row["outside"] == 0 for row in rows)
+    (row,) = evaluation.evaluate_bank(model, pairs[:1], exemplars, vgg, to="wood")
+    assert row["style"] == "wood/0"
+
+
 def test_summary_and_files(tmp_path):
     rows = [{"photo": str(i), "score": float(i)} for i in (4, 0, 3, 1, 2)]
-    assert evaluation.summary(rows) == {"score": dict(median=2, lower=1, upper=3, mean=2, n=5)}
-    evaluation.write_rows(rows, tmp_path / "a.json")
-    evaluation.write_rows(rows, tmp_path / "a.csv")
+    assert summary(rows) == {"score": dict(median=2, lower=1, upper=3, mean=2, n=5)}
+    write_rows(rows, tmp_path / "a.json")
+    write_rows(rows, tmp_path / "a.csv")
     assert json.loads((tmp_path / "a.json").read_text())["rows"] == rows
     with open(tmp_path / "a.csv", newline="") as file:
         assert [float(row["score"]) for row in csv.DictReader(file)] == [4, 0, 3, 1, 2]
@@ -248,6 +260,14 @@ def test_the_style_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg)
         assert "n = 4" in text
         assert out.is_file()
     assert len(list((tmp_path / "cache").rglob("*.png"))) == 4
+
+
+def test_the_bank_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
+    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    out = tmp_path / "b.csv"
+    arguments = ("--checkpoint", checkpoint, "--pairs", 2, "--out", out, "--to", "wood")
+    assert "n = 2" in run(capsys, "bank", "--data", data, *arguments)
+    assert "wood/0" in out.read_text()
 
 
 def test_the_style_command_asks_for_a_checkpoint(data, monkeypatch, vgg):

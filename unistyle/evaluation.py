@@ -1,12 +1,10 @@
 """How well regions are restyled and found, measured on annotated photos.
 
 Style is judged by `unistyle.scores`, inside annotated regions, for any method by the same code: the network, the
-Gatys optimisation, recolouring, the untouched photo. `python -m unistyle.evaluation style|masks|outside|sheet --help`.
+Gatys optimisation, recolouring, the untouched photo. Commands: `python -m unistyle.evaluation --help`.
 """
 
 import argparse
-import csv
-import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,12 +16,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from unistyle.data import Photo, material_photos
-from unistyle.files import atomic
-from unistyle.images import read_image, read_mask, save_png, to_tensor
+from unistyle.images import read_image, read_mask, save_png, to_pil, to_tensor
 from unistyle.metrics import has_boundary, mean_iu, pixel_accuracy
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.unistyle import UniStyleNetwork
 from unistyle.pipeline import UniStyle
+from unistyle.report import Row, table, write_rows
 from unistyle.scores import changed, style_scores
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, read_sized, recolour, restyle
 from unistyle.teachers.vgg import VGG19
@@ -33,7 +31,6 @@ AREA = 0.1  # share of the frame below which an annotated region has too few pix
 
 # (photo 1 3 h w, region 1 1 h w, style 1 3 h w, style_region 1 1 h w) -> result 1 3 h w
 Method = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-Row = dict[str, str | float]
 
 
 class Pair(NamedTuple):
@@ -111,6 +108,23 @@ def evaluate_style(pairs: Iterable[Pair], method: Method, vgg: nn.Module, device
         yield names | style_scores(vgg, job, result)
 
 
+def evaluate_bank(
+    model: UniStyle, pairs: Iterable[Pair], exemplars: dict[str, Photo], vgg: nn.Module, to: str | None = None
+) -> Iterator[Row]:
+    """`style_scores` of the public call with a style named from the bank: `to`, or the material of the pair's style.
+
+    They are taken against the exemplar that the call chose, whose photo `exemplars` holds by its name in the bank.
+    Raises KeyError for an exemplar that is not there.
+    """
+    for pair in pairs:
+        photo, region = read_sized(pair.content.path, pair.content.mask, SIZE)
+        result = model.restyle(to_pil(photo[0]), to or pair.style.path.parent.name, mask=to_pil(region[0]))
+        (name,) = result.styles.values()
+        job = Job(*(x.to(model.device) for x in load_pair(Pair(pair.content, exemplars[name]))))
+        image = to_tensor(result.image)[None].to(model.device)
+        yield {"photo": _name(pair.content), "style": name} | style_scores(vgg, job, image)
+
+
 @torch.inference_mode()
 def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
     """Alpha `1 1 h w` of everything that the network takes for a material in a photo `1 3 h w`."""
@@ -149,36 +163,6 @@ def _name(photo: Photo) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
 
 
-def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Median, quartiles, mean and number of every score."""
-    keys = [key for key, value in rows[0].items() if not isinstance(value, str)]
-    result = {}
-    for key in keys:
-        x = torch.tensor([row[key] for row in rows], dtype=torch.float64)
-        median, lower, upper = x.quantile(x.new_tensor([0.5, 0.25, 0.75])).tolist()
-        result[key] = dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=len(x))
-    return result
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The summary as text."""
-    lines = [f"{'':12}{'median':>10}{'quartiles':>20}{'mean':>10}   n = {len(rows)}"]
-    for key, x in summary(rows).items():
-        lines.append(f"{key:12}{x['median']:10.4f}{x['lower']:10.4f}{x['upper']:10.4f}{x['mean']:10.4f}")
-    return "\n".join(lines)
-
-
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Rows as CSV, or with their summary as JSON, by the suffix of the path."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        if path.suffix == ".json":
-            json.dump({"summary": summary(rows), "rows": rows}, file, indent=1)
-        else:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-
-
 def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=192) -> Image.Image:
     """A grid to look at: a photo a row with the mask found, a style of the bank a column."""
     rows = []
@@ -212,6 +196,14 @@ def _style_rows(args: argparse.Namespace) -> Iterator[Row]:
     method, contents = methods[args.method](), _photos(args.data, args.split)
     pairs = make_pairs(contents, contents + _photos(args.data, "train"), args.pairs, args.seed)
     yield from evaluate_style(tqdm(pairs, desc=args.method), method, vgg, args.device)
+
+
+def _bank_rows(args: argparse.Namespace) -> Iterator[Row]:
+    model, vgg = _model(args), VGG19(args.vgg_weights).to(args.device)
+    contents, train = _photos(args.data, args.split), _photos(args.data, "train")
+    pairs = make_pairs(contents, contents + train, args.pairs, args.seed)
+    exemplars = {_name(photo): photo for photo in contents + train}
+    yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, args.to)
 
 
 def _mask_rows(args: argparse.Namespace) -> Iterator[Row]:
@@ -250,7 +242,7 @@ def _model(args: argparse.Namespace) -> UniStyle:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m unistyle.evaluation", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="style|masks|outside|sheet")
+    commands = parser.add_subparsers(required=True, metavar="style|bank|masks|outside|sheet")
 
     def command(name: str, text: str, run=_report, rows=None) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
@@ -269,11 +261,14 @@ def _parser() -> argparse.ArgumentParser:
     style = command("style", "statistics of restyled regions against their style's", rows=_style_rows)
     methods = ("network", "whole", "gatys", "photo", "colour")
     style.add_argument("--method", choices=methods, default="network", help="default: network")
-    style.add_argument("--pairs", type=int, default=120)
-    style.add_argument("--seed", type=int, default=0)
-    style.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
     style.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="of the Gatys method")
     style.add_argument("--cache", type=Path, help="folder of finished Gatys results")
+    bank = command("bank", "the same with styles named from the checkpoint's bank", rows=_bank_rows)
+    bank.add_argument("--to", help="a style of the bank (default: the material of each pair's style)")
+    for sub in (style, bank):
+        sub.add_argument("--pairs", type=int, default=120, help="default: %(default)s")
+        sub.add_argument("--seed", type=int, default=0, help="of the list of pairs (default: %(default)s)")
+        sub.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
     command("masks", "predicted masks against annotated ones", rows=_mask_rows)
     command("outside", "what differs outside the mask: nothing should", rows=_outside_rows)
     sheet = command("sheet", "photos against styles of the bank, to look at", run=_sheet)
