@@ -2,6 +2,8 @@
 
 import csv
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,3 +285,21 @@ def test_the_sheet_command(data, checkpoint, tmp_path, capsys):
     )
     # A row for each material, whose first photo with a boundary is shown; photo, mask and two styles across.
     assert Image.open(out).size == (4 * 192, 16 + 3 * 144)
+
+
+@pytest.fixture(scope="module")
+def speed():
+    return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "speed.py"))
+
+
+def test_the_speed_benchmark_counts_multiply_accumulates(speed):
+    conv = torch.nn.Conv2d(8, 16, 3, padding=1)
+    assert speed["gmacs"](lambda: conv(torch.rand(1, 8, 20, 30))) == pytest.approx(20 * 30 * 16 * 8 * 9 / 1e9)
+
+
+def test_the_speed_benchmark_end_to_end(speed, checkpoint, capsys):
+    speed["main"](["--checkpoint", str(checkpoint), "--size", "48", "--runs", "1", "--warm-up", "0"])
+    heading, _, *rows = capsys.readouterr().out.splitlines()
+    assert heading.startswith("48 x 48, CPU")
+    assert [row.split("  ")[0] for row in rows] == ["UniStyle", "LR-ASPP + AdaIN"]
+    assert all(float(number) > 0 for row in rows for number in row[18:].split())
