@@ -286,6 +286,16 @@ def test_train_end_to_end(recipe, tmp_path):
     assert result.image.size == (70, 50)
 
 
+def test_two_processes_train_together(recipe, tmp_path):
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    run = subprocess.run(
+        [sys.executable, *launch, "--mixed_precision=no", "--dynamo_backend=no", "train.py", *recipe(2)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert (tmp_path / "c.safetensors").is_file()
+
+
 def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
     command = [sys.executable, "train.py", *recipe(500)]
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
