@@ -1,8 +1,4 @@
-"""The public class: photos in; restyled photos, masks and what was found out.
-
-model = UniStyle.from_pretrained("checkpoints/unistyle-materials.safetensors")
-result = model.restyle(photo, to="stone")
-"""
+"""The public class: photos in; restyled photos, masks and what was found out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +20,7 @@ from unistyle.network.unistyle import SMALLEST
 from unistyle.styles import UnknownName, encode_photo, fit, nearest
 
 REST = "*"  # in a mapping: every material that it does not name
-MAX_SIZE = (
-    1024  # pixels: the network has seen objects of a few hundred; larger costs more and looks finer-grained
-)
+MAX_SIZE = 1024  # pixels; the network has seen objects of a few hundred, and larger ones get a finer grain
 COLORS = ("style", "keep")
 FOUND = 0.01  # share of the frame from which a material counts as found
 

@@ -1,0 +1,181 @@
+"""The checkpoint: a round trip, and a clear error for everything that is not one."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from unistyle.checkpoint import (
+    FILE_NAME,
+    VERSION,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    locate,
+    save_checkpoint,
+)
+from unistyle.styles import StyleBank, UnknownName, nearest
+
+
+def rewrite(source, target, change_metadata=lambda m: m, change_tensors=lambda t: t):
+    with safe_open(source, "pt") as file:
+        metadata = file.metadata()
+    save_file(change_tensors(load_file(source)), target, metadata=change_metadata(dict(metadata)))
+    return target
+
+
+def test_round_trip_in_fp16_and_in_fp32(network, checkpoint, tmp_path):
+    loaded = load_checkpoint(checkpoint)
+    assert loaded.network.config.materials == ("leather", "stone", "metal")
+    assert loaded.notes == {"recipe": "random"}
+    assert loaded.bank.names == (("stone", "quarry"), ("stone", "wall"), ("metal", "plate"))
+    for name, value in network.state_dict().items():
+        got = loaded.network.state_dict()[name]
+        assert got.dtype == value.dtype == torch.float32
+        torch.testing.assert_close(got, value.half().float() if value.ndim >= 2 else value, rtol=0, atol=0)
+    full = save_checkpoint(tmp_path / "full.safetensors", Checkpoint(network, loaded.bank), half=False)
+    assert full.stat().st_size > 1.8 * checkpoint.stat().st_size
+    for name, value in load_checkpoint(full).network.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[name], rtol=0, atol=0)
+
+
+def test_weights_beyond_fp16_stay_in_fp32(network, checkpoint, tmp_path):
+    name = "network.segmenter.classify.weight"
+    big = rewrite(
+        checkpoint, tmp_path / "big.safetensors", change_tensors=lambda t: t | {name: t[name].float() * 1e6}
+    )
+    again = save_checkpoint(tmp_path / "again.safetensors", load_checkpoint(big))
+    weight = load_checkpoint(again).network.segmenter.classify.weight
+    assert weight.isfinite().all()
+    assert weight.abs().max() > 65504
+
+
+def test_no_path_of_the_training_machine_in_the_file(network, checkpoint, tmp_path):
+    import dataclasses
+
+    encoder = dataclasses.replace(
+        network.config.encoder, weights="/somewhere/secret.safetensors", pretrained=True
+    )
+    network.config, config = dataclasses.replace(network.config, encoder=encoder), network.config
+    path = save_checkpoint(tmp_path / "a.safetensors", Checkpoint(network, load_checkpoint(checkpoint).bank))
+    network.config = config
+    assert b"secret" not in path.read_bytes()
+
+
+def test_folder_file_and_hub_id(checkpoint, tmp_path, monkeypatch):
+    saved = save_checkpoint(tmp_path / "model", load_checkpoint(checkpoint))
+    assert saved == locate(tmp_path / "model") == tmp_path / "model" / FILE_NAME
+    assert locate(checkpoint.parent) == checkpoint  # the only one of another name
+    asked = []
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *a, **k: asked.append((a, k)) or str(saved))
+    assert load_checkpoint("someone/unistyle", revision="v2").network.config.materials
+    assert asked == [(("someone/unistyle", FILE_NAME), {"revision": "v2"})]
+
+
+def test_absent_checkpoints(tmp_path, monkeypatch):
+    for source in (tmp_path / "none.safetensors", tmp_path / "none", "none/none.safetensors", "none"):
+        with pytest.raises(CheckpointError, match="no such file or folder"):
+            load_checkpoint(source)
+    with pytest.raises(CheckpointError, match="found none"):
+        load_checkpoint(tmp_path)
+
+    def offline(*_, **__):
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    with pytest.raises(CheckpointError, match="hub id it gave: offline"):
+        load_checkpoint("someone/unistyle")
+
+
+@pytest.mark.parametrize("size", [0, 5, 300, -1])
+def test_truncated(checkpoint, tmp_path, size):
+    path = tmp_path / "short.safetensors"
+    path.write_bytes(checkpoint.read_bytes()[:size])
+    with pytest.raises(CheckpointError, match=r"short.safetensors: truncated, or not a safetensors"):
+        load_checkpoint(path)
+
+
+def test_foreign(tmp_path):
+    save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="not a UniStyle checkpoint"):
+        load_checkpoint(tmp_path / "other.safetensors")
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        load_checkpoint(tmp_path / "pickle.pt")
+
+
+def test_newer_version(checkpoint, tmp_path):
+    path = rewrite(checkpoint, tmp_path / "new.safetensors", lambda m: m | {"version": str(VERSION + 1)})
+    with pytest.raises(CheckpointError, match=f"format version {VERSION + 1}.*update"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: {k: v for k, v in m.items() if k != "config"}, "config"),
+        (lambda m: m | {"config": "{"}, "header cannot be used"),
+        (lambda m: m | {"config": m["config"].replace('"threshold"', '"treshold"')}, "treshold"),
+        (lambda m: m | {"config": m["config"].replace("mobilenetv2_050", "no_such_net")}, "no_such_net"),
+        (lambda m: m | {"bank": "[]"}, "0 names for codes"),
+    ],
+)
+def test_bad_header(checkpoint, tmp_path, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(rewrite(checkpoint, tmp_path / "bad.safetensors", change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: {k: v for k, v in t.items() if k != "network.segmenter.classify.bias"}, "1 missing"),
+        (lambda t: t | {"network.extra": torch.ones(1)}, "1 unexpected, such as extra"),
+        (lambda t: t | {"network.segmenter.classify.bias": torch.ones(2)}, "size mismatch"),
+        (lambda t: {k: v for k, v in t.items() if k != "bank.codes"}, "style codes none"),
+        (lambda t: t | {"bank.codes": torch.ones(3, 4)}, "style codes of shape"),
+        (lambda t: t | {"bank.codes": t["bank.codes"] * float("nan")}, "not finite"),
+    ],
+)
+def test_bad_tensors(checkpoint, tmp_path, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(rewrite(checkpoint, tmp_path / "bad.safetensors", change_tensors=change))
+
+
+def test_a_failed_save_leaves_the_old_file(checkpoint, tmp_path, monkeypatch):
+    path = save_checkpoint(tmp_path / "a.safetensors", load_checkpoint(checkpoint))
+    before = path.read_bytes()
+
+    def stop(tensors, target, metadata):
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("unistyle.checkpoint.save_file", stop)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(path, load_checkpoint(checkpoint))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bank_finds_styles_exemplars_and_close_matches():
+    bank = StyleBank(
+        (("stone", "quarry"), ("stone", "wall"), ("metal", "plate")), torch.arange(12.0).view(3, 4)
+    )
+    assert bank.styles == ["stone", "metal"]
+    assert bank.find("stone") == [0, 1]
+    assert bank.find("stone/wall") == [1]
+    with pytest.raises(UnknownName, match=r"'stnoe'. Did you mean 'stone'\? .*metal, stone"):
+        bank.find("stnoe")
+    with pytest.raises(UnknownName, match="Did you mean 'stone/quarry'"):
+        bank.find("stone/qarry")
+    with pytest.raises(ValueError, match="same name"):
+        StyleBank((("a", "b"), ("a", "b")), torch.zeros(2, 4))
+
+
+def test_nearest_weighs_levels_alike():
+    """A level of large features does not drown one of small ones."""
+    own = torch.tensor([[100.0, 10.0, 1.0, 0.1]])  # levels of one channel each: mean, std; mean, std
+    codes = torch.tensor([[101.0, 10.0, 2.0, 0.1], [110.0, 10.0, 1.0, 0.1]])
+    assert nearest(own, codes, (1, 1)).tolist() == [1]
+    assert nearest(codes, codes, (1, 1)).tolist() == [0, 1]
