@@ -27,7 +27,7 @@ from unistyle.data import (
     materials_of,
     object_photos,
 )
-from unistyle.losses import VGGTargets, describe_photo, grams, pixel_terms, segmentation_term, style_terms
+from unistyle.losses import VGGTargets, describe_photo, pixel_terms, segmentation_term, style_terms
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.vgg import VGG19

@@ -18,16 +18,16 @@ from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from unistyle.checkpoint import load_checkpoint, save_checkpoint
+from unistyle.checkpoint import save_checkpoint
 from unistyle.config import OptimizerConfig, TrainConfig
-from unistyle.data import MaskedPhotos, Photo, StylePairs, material_photos, materials_of, object_photos
+from unistyle.data import MaskedPhotos, material_photos, materials_of, object_photos
 from unistyle.features import resize_regions
 from unistyle.files import atomic
-from unistyle.images import list_images, to_pil
+from unistyle.images import to_pil
 from unistyle.losses import VGGTargets, pixel_terms, segmentation_term, style_terms
-from unistyle.network.unistyle import NetworkConfig, Output, UniStyleNetwork
+from unistyle.network.unistyle import Output, UniStyleNetwork
+from unistyle.preparation import gatys_results, make_network, make_pairs
 from unistyle.release import release
-from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
 from unistyle.teachers.vgg import VGG19
 
 
@@ -65,19 +65,6 @@ class Progress:
         self.step = state["step"]
 
 
-def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
-    """A new network, or that of the checkpoint `config.start` where the vocabulary is the same."""
-    if config.start is None:
-        return UniStyleNetwork(NetworkConfig(config.encoder, materials))
-    network = load_checkpoint(config.start).network
-    if network.config.materials != materials:
-        names = ", ".join(network.config.materials)
-        raise ValueError(
-            f"{config.start} knows {names}; the photos are of {', '.join(materials)}: start without it"
-        )
-    return network.requires_grad_(True)
-
-
 def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Adam, the pretrained encoder at a smaller rate."""
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
@@ -94,32 +81,6 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: OptimizerConfig):
         return min(1.0, (step + 1) / config.warmup) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * t)))
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> StylePairs:
-    data = config.data
-    contents = materials + [Photo(p) for folder in data.contents for p in list_images(folder)]
-    others = [Photo(p) for folder in data.styles for p in list_images(folder)]
-    teachers = config.teachers
-    return StylePairs(
-        contents, materials, others, data, length, config.seed, teachers.gatys_pairs, teachers.gatys_share
-    )
-
-
-def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
-    """The teacher's result for each fixed pair, `n 3 s s` (one grey image if there are none); made where missing."""
-    cache = GatysCache(
-        config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
-    )
-    results = []
-    bar = tqdm(range(pairs.fixed), desc="Gatys teacher", disable=not accelerator.is_main_process)
-    with accelerator.main_process_first():  # the others then find everything in the cache
-        for index in bar:
-            item = pairs.fixed_pair(index)
-            images = (item[name][None].to(accelerator.device) for name in Job._fields)
-            results.append(cache.restyle(Job(*images))[0].cpu())
-    side = config.data.crop
-    return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)
 
 
 def finite(terms: dict[str, Tensor], step: int) -> None:

@@ -1,0 +1,53 @@
+"""What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from unistyle.checkpoint import load_checkpoint
+from unistyle.config import TrainConfig
+from unistyle.data import Photo, StylePairs
+from unistyle.images import list_images
+from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
+from unistyle.teachers.vgg import VGG19
+
+
+def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
+    """A new network, or that of the checkpoint `config.start` where the vocabulary is the same."""
+    if config.start is None:
+        return UniStyleNetwork(NetworkConfig(config.encoder, materials))
+    network = load_checkpoint(config.start).network
+    if network.config.materials != materials:
+        names = ", ".join(network.config.materials)
+        raise ValueError(
+            f"{config.start} knows {names}; the photos are of {', '.join(materials)}: start without it"
+        )
+    return network.requires_grad_(True)
+
+
+def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> StylePairs:
+    data = config.data
+    contents = materials + [Photo(p) for folder in data.contents for p in list_images(folder)]
+    others = [Photo(p) for folder in data.styles for p in list_images(folder)]
+    teachers = config.teachers
+    return StylePairs(
+        contents, materials, others, data, length, config.seed, teachers.gatys_pairs, teachers.gatys_share
+    )
+
+
+def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
+    """The teacher's result for each fixed pair, `n 3 s s` (one grey image if there are none); made where missing."""
+    cache = GatysCache(
+        config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
+    )
+    results = []
+    bar = tqdm(range(pairs.fixed), desc="Gatys teacher", disable=not accelerator.is_main_process)
+    with accelerator.main_process_first():  # the others then find everything in the cache
+        for index in bar:
+            item = pairs.fixed_pair(index)
+            images = (item[name][None].to(accelerator.device) for name in Job._fields)
+            results.append(cache.restyle(Job(*images))[0].cpu())
+    side = config.data.crop
+    return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)
