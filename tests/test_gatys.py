@@ -136,8 +136,40 @@ def test_a_term_without_weight_is_left_out(vgg):
 def test_a_non_finite_term_is_named(vgg):
     job = make_job()
     job.photo[..., 20, 24] = float("nan")
-    with pytest.raises(FloatingPointError, match="style is nan at iteration 1"):
+    with pytest.raises(FloatingPointError, match="style is nan at the start"):
         restyle(vgg, *job, GatysConfig(iterations=3))
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan"), 1e4])
+def test_a_step_that_goes_astray_is_taken_back(factor):
+    """Features explode once, as they do where L-BFGS has jumped too far; the search recovers."""
+
+    class Exploding(TinyVGG):
+        calls = 0
+
+        def forward(self, image):
+            self.calls += 1
+            features = super().forward(image)
+            return {name: f * factor for name, f in features.items()} if self.calls == 15 else features
+
+    job, values = make_job(), []
+    result = restyle(Exploding(), *job, GatysConfig(iterations=40), lambda i, v: values.append(v["style"]))
+    assert not values[12] < 100 * values[11]
+    assert to_style(TinyVGG(), result, job) < 0.25 * to_style(TinyVGG(), job.photo, job)
+
+
+def test_the_last_step_is_not_trusted_unseen():
+    class ExplodingAtTheEnd(TinyVGG):
+        calls = 0
+
+        def forward(self, image):
+            self.calls += 1
+            return {name: f * (1 + 1e4 * (self.calls == 23)) for name, f in super().forward(image).items()}
+
+    job, calls = make_job(), []
+    last = restyle(ExplodingAtTheEnd(), *job, GatysConfig(iterations=20), lambda i, v: calls.append(i))
+    assert_close(last, restyle(TinyVGG(), *job, GatysConfig(iterations=20)), atol=0.2, rtol=0)
+    assert not torch.equal(last, restyle(TinyVGG(), *job, GatysConfig(iterations=20)))
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,10 @@ from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS, VGG19
 
 Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)
 Features = dict[str, Tensor]
-VERSION = (
-    2  # of the method: part of the key in the cache, so raise it with every change of what `restyle` returns
-)
+VERSION = 2  # of the method, in the cache's key: raise it with every change of what `restyle` returns
+# L-BFGS without a line search costs one pass an iteration, not two, but now and then a step goes astray: where the
+# loss is this many times the lowest so far, or not finite, the search restarts from there at half the rate.
+ASTRAY = 100
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,15 @@ class GatysConfig:
             raise ValueError(f"iterations is {self.iterations}: give 0 or more")
 
 
-def _lbfgs(pixels: Tensor, config: GatysConfig) -> torch.optim.Optimizer:
+def _lbfgs(pixels: Tensor, rate: float) -> torch.optim.Optimizer:
     # One iteration a step leaves the loop, its progress and its checks to us; the curvature history lives on
     # between steps. Gradients of single pixels are tiny: torch's absolute tolerances would stop at once.
     return torch.optim.LBFGS(
-        [pixels], lr=config.learning_rate, max_iter=1, history_size=50, tolerance_grad=0, tolerance_change=0
+        [pixels], lr=rate, max_iter=1, history_size=50, tolerance_grad=0, tolerance_change=0
     )
 
 
-def _adam(pixels: Tensor, config: GatysConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam([pixels], lr=0.02 * config.learning_rate, betas=(0.9, 0.99))
-
-
-OPTIMIZERS = {"lbfgs": _lbfgs, "adam": _adam}
+OPTIMIZERS = {"lbfgs": _lbfgs, "adam": lambda pixels, rate: torch.optim.Adam([pixels], lr=0.02 * rate)}
 
 
 class StyleTerm:
@@ -122,7 +119,7 @@ def restyle(
     their image's size. Returns `1 3 h w` in [0, 1]; where the region is 0 it equals the photo exactly, and an
     empty region gives the photo back. `vgg` maps an image to a dict of feature maps, with the layers that
     `config` names. Raises ValueError for shapes that do not fit or an empty style region, FloatingPointError
-    naming the term that is no longer finite.
+    naming a term that is not finite from the start.
     """
     config = config or GatysConfig()
     _check(photo, region, "photo"), _check(style, style_region, "style")
@@ -151,27 +148,42 @@ def recolour(photo: Tensor, style: Tensor, region: Tensor, style_region: Tensor)
 
 def _optimise(vgg, photo, start, region, terms, config: GatysConfig, progress: Progress | None) -> Tensor:
     pixels = start.clone().requires_grad_()
-    optimizer = OPTIMIZERS[config.optimizer](pixels, config)
+    values: dict[str, float] = {}
 
+    @torch.enable_grad()
     def closure() -> Tensor:
         image = composite(photo, pixels, region)
         features = vgg(image)
-        values = {name: weight * term(image, features) for name, (weight, term) in terms.items() if weight}
-        total = sum(values.values())
+        weighted = {name: weight * term(image, features) for name, (weight, term) in terms.items() if weight}
+        total = sum(weighted.values())
         (pixels.grad,) = torch.autograd.grad(total, pixels)
-        latest.update({name: value.item() for name, value in values.items()})
+        values.update({name: value.item() for name, value in weighted.items()})
         return total.detach()
 
-    latest: dict[str, float] = {}
+    rate, lowest, best = config.learning_rate, math.inf, start
+    optimizer = OPTIMIZERS[config.optimizer](pixels, rate)
     for iteration in range(1, config.iterations + 1):
-        with torch.enable_grad():
-            optimizer.step(closure)
-        for name, value in latest.items():
-            if not math.isfinite(value):
-                raise FloatingPointError(f"Gatys: {name} is {value} at iteration {iteration}: lower a weight")
+        here = pixels.detach().clone()
+        total = optimizer.step(closure).item()  # the loss here, before the step
+        if iteration == 1:
+            _check_finite(values)
+        if total < lowest:
+            lowest, best = total, here
+        elif not total < ASTRAY * lowest:
+            rate /= 2
+            pixels.data.copy_(best)
+            optimizer = OPTIMIZERS[config.optimizer](pixels, rate)
         if progress:
-            progress(iteration, dict(latest))
-    return pixels.detach()
+            progress(iteration, dict(values))
+    return pixels.detach() if closure().item() < lowest else best
+
+
+def _check_finite(values: dict[str, float]) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"Gatys: {name} is {value} at the start: photo or style holds such values"
+            )
 
 
 def _check(image: Tensor, region: Tensor, name: str) -> None:
@@ -232,10 +244,8 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def read_sized(photo: Path, mask: Path | None, size: int) -> tuple[Tensor, Tensor]:
-    """A photo `1 3 h w` and its region `1 1 h w` (ones without a mask), the long side at most `size` pixels.
-
-    Raises ValueError when photo and mask differ in size.
-    """
+    """A photo `1 3 h w` and its region `1 1 h w` (ones without a mask), the long side at most `size` pixels. Raises
+    ValueError when photo and mask differ in size."""
     image = to_tensor(read_image(photo))[None]
     region = to_tensor(read_mask(mask))[None] if mask else torch.ones_like(image[:, :1])
     if region.shape[-2:] != image.shape[-2:]:
