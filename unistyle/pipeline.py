@@ -194,20 +194,21 @@ class UniStyle:
     def _run(self, stack: _Stack, plan: Plan, max_size: int | None):
         """Found regions `b m . .`, regions of the plan `b k . .`, rows of the chosen styles (b lists of k),
         alpha `b 1 h w`, restyled `b 3 h w`."""
-        small = fit(stack.rgb, max_size).contiguous(memory_format=torch.channels_last)
+        photo = _opaque(stack)
+        small = fit(photo, max_size).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             features = self.network.encoder(small)
             found = self.network.regions(self.network.segmenter(features))
-            # What is transparent shows nothing: it is neither restyled nor part of the region's statistics.
+            # What is transparent is neither restyled nor part of the region's statistics.
             found = found * resize_regions(stack.visible, found.shape[-2:])
             regions = self._regions(stack, plan, found, small.shape[-2:])
             own = self.network.stylizer.encode(features, regions)
             codes, chosen = _choose(own, plan, self.network.stylizer.levels)
             output = self.network(small, codes, regions)
         alpha, restyled = output.alpha.float(), output.restyled.float()
-        if small.shape != stack.rgb.shape:
-            alpha = alpha_of(stack.rgb, regions) if stack.mask is None else stack.mask
-            restyled = F.interpolate(restyled, size=stack.rgb.shape[-2:], mode="bicubic").clamp(0, 1)
+        if small.shape != photo.shape:
+            alpha = alpha_of(photo, regions) if stack.mask is None else stack.mask
+            restyled = F.interpolate(restyled, size=photo.shape[-2:], mode="bicubic").clamp(0, 1)
         return found, regions, chosen, alpha * stack.visible, restyled
 
     def _regions(self, stack: _Stack, plan: Plan, found: Tensor, size: Sequence[int]) -> Tensor:
@@ -232,6 +233,14 @@ def _choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, l
         codes.append(candidates[row])
         chosen.append(row)
     return torch.stack(codes, dim=1), rearrange(torch.stack(chosen), "k b -> b k").tolist()
+
+
+def _opaque(stack: _Stack) -> Tensor:
+    """The photos `b 3 h w` with the mean colour of what is visible where nothing is: the colours that a file
+    happens to hold under full transparency have no say."""
+    area = reduce(stack.visible, "b 1 h w -> b 1 1 1", "mean").clamp_min(1e-6)
+    mean = reduce(stack.rgb * stack.visible, "b c h w -> b c 1 1", "mean") / area
+    return torch.where(stack.visible > 0, stack.rgb, mean)
 
 
 def _as_photo(photo: AnyPhoto) -> Photo:
