@@ -1,0 +1,332 @@
+import copy
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import tv_tensors
+
+from unistyle.data import material_photos
+from unistyle.images import read_mask
+from unistyle.network.encoder import EncoderConfig
+from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head, hold_out
+from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
+from unistyle.teachers.masks import SaliencyTeacher, write_masks
+from unistyle.teachers.objects import (
+    ObjectConfig,
+    ObjectNet,
+    RandomSubjectCrop,
+    object_logits,
+    soft_iou_loss,
+    train_objects,
+)
+from unistyle.teachers.saliency import SaliencyConfig, load_or_train, main, score_table
+
+
+class TinyEncoder(nn.Module):
+    """Features at strides 4, 8, 16, 32 by pooling and 1 x 1 convolutions: fast, and smooth enough to check."""
+
+    channels = (4, 6, 8, 8)
+
+    def __init__(self):
+        super().__init__()
+        inputs = (3, *self.channels)
+        self.layers = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in zip(inputs, self.channels, strict=False))
+
+    def forward(self, image):
+        features, x = [], image
+        for index, layer in enumerate(self.layers):
+            x = layer(nn.functional.avg_pool2d(x, 4 if index == 0 else 2)).tanh()
+            features.append(x)
+        return features
+
+
+@pytest.fixture
+def classifier():
+    torch.manual_seed(0)
+    return MaterialClassifier(TinyEncoder(), ("leather", "stone", "wood", "glass", "paper")).eval()
+
+
+@pytest.fixture
+def photos():
+    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+LABELS = torch.tensor([1, 3])
+
+
+def test_simonyan_is_the_gradient_of_the_score(classifier, photos):
+    photo = photos[:1].clone().requires_grad_()
+    classifier(photo)[0, 1].backward()
+    wanted = photo.grad.abs().amax(1, keepdim=True)
+    got = simonyan(classifier, photos[:1], LABELS[:1], side=64)
+    assert torch.allclose(got, wanted / wanted.max(), atol=1e-5)
+
+
+def test_distinct_is_zero_where_the_rivals_have_the_same_gradient(classifier, photos):
+    with torch.no_grad():
+        classifier.head.weight[:] = classifier.head.weight[:1]
+    assert distinct(classifier, photos, LABELS, scales=(64,)).max() < 1e-5
+
+
+def test_distinct_follows_its_definition_at_one_scale(classifier, photos):
+    """Against the definition written out with loops, for one photo and one scale."""
+    photo = photos[:1]
+    levels = classifier.encoder(photo.clone().requires_grad_())
+    scores = classifier.head(classifier.pooled(levels))[0]
+    classes = rivals_of(classifier(torch.nn.functional.interpolate(photo, (256, 384))), LABELS[:1])[
+        0
+    ].tolist()
+    total = torch.zeros(64, 96)
+    for level in LEVELS:
+        maps = [
+            torch.autograd.grad(scores[c], levels[level], retain_graph=True)[0].abs().amax(1)[0]
+            for c in classes
+        ]
+        top = max(m.max() for m in maps)
+        ahead = sum((maps[0] / top - m / top).clamp_min(0) for m in maps[1:])
+        value = torch.tanh(3 * ahead / ahead.max())
+        total += nn.functional.interpolate(value[None, None], (64, 96), mode="bilinear")[0, 0]
+    got = distinct(classifier, photo, LABELS[:1], scales=(64,))[0, 0]
+    assert torch.allclose(got, total / total.max(), atol=1e-4)
+
+
+@pytest.mark.parametrize("method", [simonyan, distinct])
+def test_maps_fit_the_photos_and_do_not_depend_on_the_batch(classifier, photos, method):
+    together = method(classifier, photos, LABELS)
+    alone = torch.cat([method(classifier, photos[i : i + 1], LABELS[i : i + 1]) for i in range(2)])
+    assert together.shape == (2, 1, 64, 96)
+    assert together.min() >= 0
+    assert torch.allclose(together.amax((1, 2, 3)), torch.ones(2), atol=1e-5)
+    assert torch.allclose(together, alone, atol=1e-4)
+
+
+def test_rivals_are_the_best_of_the_others():
+    scores = torch.tensor([[0.1, 0.9, 0.5, 0.7], [0.9, 0.8, 0.7, 0.6]])
+    assert rivals_of(scores, torch.tensor([1, 3]), 2).tolist() == [[1, 3, 2], [3, 0, 1]]
+    assert rivals_of(scores[:, :2], torch.tensor([0, 1]), 3).tolist() == [[0, 1], [1, 0]]
+
+
+def test_refinement_brings_a_sloppy_mask_to_the_edge():
+    photo = torch.full((1, 3, 96, 96), 0.2)
+    photo[..., 40:] = 0.8
+    truth = (photo[:, :1] > 0.5).float()
+    sloppy = ((torch.arange(96.0) - 50) / 8).sigmoid().expand(1, 1, 96, 96).clone()  # 10 px off the edge
+    refined = refine(photo, sloppy)
+    off = [((m > 0.5).float() - truth).abs().mean().item() for m in (sloppy, refined)]
+    assert off[1] < off[0] / 4
+    assert 0 <= refined.min() <= refined.max() <= 1
+    full = torch.ones_like(sloppy)
+    assert torch.equal(refine(photo, full), full)
+
+
+def test_head_is_the_penalised_optimum():
+    """At the optimum of a smooth convex loss the gradient is 0; and separable classes are told apart."""
+    torch.manual_seed(0)
+    model = MaterialClassifier(TinyEncoder(), ("a", "b", "c"))
+    labels = torch.arange(60) % 3
+    features = torch.randn(60, 2, model.head.in_features) * 3 + 5
+    features[..., :3] += 4 * nn.functional.one_hot(labels, 3)[:, None]
+    fit_head(model, features, labels, decay=1e-2)
+    x = features.flatten(0, 1)
+    std = x.std(0)
+    weight = (model.head.weight * std).detach().requires_grad_()
+    standardised = (x - x.mean(0)) / std
+    bias = (model.head.bias + model.head.weight @ x.mean(0)).detach()
+    loss = nn.functional.cross_entropy(standardised @ weight.T + bias, labels.repeat_interleave(2))
+    (loss + 1e-2 * weight.square().sum()).backward()
+    assert weight.grad.abs().max() < 1e-3
+    assert (model.head(features).mean(1).argmax(1) == labels).all()
+
+
+def test_head_refuses_a_single_material():
+    model = MaterialClassifier(TinyEncoder(), ("a",))
+    with pytest.raises(ValueError, match="two materials"):
+        fit_head(model, torch.rand(4, 2, model.head.in_features), torch.zeros(4).long())
+
+
+@pytest.mark.parametrize(
+    "target", [torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), torch.eye(8)[None, None]]
+)
+def test_iou_loss_has_a_gradient_on_any_target_and_is_0_when_met(target):
+    logits = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    soft_iou_loss(logits.sigmoid(), target).backward()
+    assert (logits.grad.abs() > 1e-6).all()
+    assert (logits.grad.sign() == (1 - 2 * target)).all()
+    assert soft_iou_loss(target, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_crops_show_the_subject_and_photo_and_mask_move_together():
+    mask = torch.zeros(1, 80, 120, dtype=torch.uint8)
+    mask[:, 30:70, 40:100] = 255
+    crop = RandomSubjectCrop(48, (0.05, 0.3))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for _ in range(20):
+            image, cut = crop(tv_tensors.Image(mask.expand(3, -1, -1)), tv_tensors.Mask(mask))
+            assert cut.float().mean() >= 0.14 * 255
+            assert ((image[0] > 127) == (cut[0] > 127)).float().mean() > 0.95
+
+
+def disc(seed: int, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """A bright disc somewhere in a dark noisy frame, and its mask."""
+    generator = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    cy, cx = (torch.rand(2, generator=generator) * side / 2 + side / 4).tolist()
+    mask = ((y - cy) ** 2 + (x - cx) ** 2 < (side / 5) ** 2).byte()
+    image = torch.rand(3, side, side, generator=generator) * 0.3 + 0.6 * mask
+    return (image * 255).byte(), mask[None] * 255
+
+
+TINY = ObjectConfig(steps=40, batch_size=4, size=64, lr=2e-2, encoder_lr=1e-2)
+
+
+def object_net() -> ObjectNet:
+    torch.manual_seed(0)
+    return ObjectNet(TinyEncoder(), width=16)
+
+
+def test_object_net_learns_leaves_the_generator_alone_and_repeats_itself():
+    pairs = [disc(i) for i in range(8)]
+    first, second = object_net(), object_net()
+    before = torch.get_rng_state()
+    train_objects(first, pairs, TINY)
+    assert torch.equal(before, torch.get_rng_state())
+    train_objects(second, pairs, TINY)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    image, mask = disc(99)
+    found = object_logits(first, image[None].float() / 255, sides=(64,))[0] > 0
+    assert ((found & (mask > 0)).sum() / (found | (mask > 0)).sum()).item() > 0.5
+
+
+def test_every_parameter_of_the_object_net_gets_a_gradient():
+    net = object_net()
+    net(torch.rand(2, 3, 65, 71)).square().sum().backward()  # odd sizes: skips are met at their real size
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_non_finite_loss_stops_the_training():
+    net = object_net()
+    with torch.no_grad():
+        net.head.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="step 0"):
+        train_objects(net, [disc(0)], replace(TINY, steps=2))
+
+
+def test_object_logits_do_not_change_under_reflection(photos):
+    net = object_net().eval()
+    got, mirrored = object_logits(net, photos, (64,)), object_logits(net, photos.flip(-1), (64,)).flip(-1)
+    assert torch.allclose(got, mirrored, atol=1e-4)
+
+
+def test_teacher_methods(classifier, photos):
+    teacher = SaliencyTeacher(classifier, object_net())
+    for method in teacher.methods:
+        masks = teacher.masks(photos, LABELS, method)
+        assert masks.shape == (2, 1, 64, 96)
+        assert 0 <= masks.min() <= masks.max() <= 1
+    assert SaliencyTeacher(classifier).methods == ("simonyan", "distinct", "combined")
+    with pytest.raises(ValueError, match="objects"):
+        SaliencyTeacher(classifier).masks(photos, LABELS, "objects")
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two materials, bright discs and dark discs, with annotated masks; and objects."""
+    for index in range(8):
+        image, mask = disc(index, 48)
+        material = ("bright", "dark")[index % 2]
+        image = image if material == "bright" else 255 - image
+        for kind, array in (("photos", image.permute(1, 2, 0).numpy()), ("masks", mask[0].numpy())):
+            path = tmp_path / kind / material / f"p{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+        for kind, array in (("image", image.permute(1, 2, 0).numpy()), ("mask", mask[0].numpy())):
+            path = tmp_path / "objects" / kind / f"o{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+    return tmp_path
+
+
+def test_masks_already_written_are_not_made_again(folders, classifier):
+    photos = material_photos(folders / "photos")[:3]
+    teacher = SaliencyTeacher(MaterialClassifier(classifier.encoder, ("bright", "dark")))
+    paths = write_masks(teacher, photos, folders / "out")
+    assert all(p.parent.name == "bright" and read_mask(p).size == (48, 48) for p in paths)
+    stamps = [p.stat().st_mtime_ns for p in paths]
+    write_masks(teacher, photos, folders / "out")
+    assert stamps == [p.stat().st_mtime_ns for p in paths]
+    other = copy.deepcopy(teacher)
+    other.classifier.head.bias.add_(1)
+    write_masks(other, photos, folders / "out")
+    assert all(a < p.stat().st_mtime_ns for a, p in zip(stamps, paths, strict=True))
+
+
+def test_two_photos_of_one_stem_are_refused(folders, classifier):
+    shutil.copy(folders / "photos/bright/p0.png", folders / "photos/bright/p0.jpg")
+    teacher = SaliencyTeacher(MaterialClassifier(classifier.encoder, ("bright", "dark")))
+    with pytest.raises(ValueError, match="p0"):
+        write_masks(teacher, material_photos(folders / "photos"), folders / "out")
+
+
+def test_hold_out_takes_a_part_of_every_material(folders):
+    train, held = hold_out(material_photos(folders / "photos"))
+    assert sorted(p.label for p in held) == [0, 1]
+    assert len(train) == 6
+    assert not {p.path for p in train} & {p.path for p in held}
+    assert hold_out(material_photos(folders / "photos")) == (train, held)
+
+
+FAST = [
+    "--settings.encoder.name=mobilenetv2_035",
+    "--settings.encoder.pretrained=false",
+    *(f"--settings.{part}.steps=2" for part in ("objects", "adapt")),
+    *(f"--settings.{part}.batch_size=2" for part in ("objects", "adapt")),
+    *(f"--settings.{part}.size=64" for part in ("objects", "adapt")),
+]
+
+
+def test_command_end_to_end(folders, capsys):
+    command = [f"--{name}={folders / name}" for name in ("photos", "out", "objects", "masks", "cache")]
+    main([*command, *FAST])
+    table = capsys.readouterr().out
+    for method in ("simonyan", "distinct", "objects", "combined"):
+        assert method in table
+    written = sorted((folders / "out").rglob("*.png"))
+    assert len(written) == 8
+    assert np.asarray(read_mask(written[0])).shape == (48, 48)
+    networks = sorted((folders / "cache").glob("*.safetensors"))
+    assert [p.name.split("-")[0] for p in networks] == ["adapted", "classifier", "objects"]
+    stamps = [p.stat().st_mtime_ns for p in written + networks]
+    main([*command, *FAST])
+    assert stamps == [p.stat().st_mtime_ns for p in written + networks]
+    assert capsys.readouterr().out == table
+
+
+def test_command_names_what_is_missing(folders, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([f"--photos={folders / 'nowhere'}", f"--out={folders / 'out'}", *FAST])
+    assert stopped.value.code == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_without_objects_there_is_a_teacher_too(folders):
+    config = SaliencyConfig(encoder=EncoderConfig("mobilenetv2_035", pretrained=False))
+    teacher = load_or_train(folders / "photos", folders / "cache", config)
+    assert teacher.materials == ("bright", "dark")
+    assert teacher.objects is None
+
+
+def test_table_scores_with_and_without_boundary():
+    half = torch.zeros(1, 10, 10, dtype=torch.bool)
+    half[..., :5] = True
+    full = torch.ones_like(half)
+    table = score_table({"objects": [half * 0.8, full * 0.8]}, [half, full])
+    assert "2 photos, 1 with a boundary" in table
+    assert "1.000" in table
+    with pytest.raises(ValueError, match="boundary"):
+        score_table({"objects": [full * 0.8]}, [full])

@@ -1,0 +1,122 @@
+"""Soft masks of the materials in photos: the maps of a classifier joined with knowledge of objects."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor, nn
+
+from unistyle.data import Photo
+from unistyle.files import atomic
+from unistyle.images import read_image, to_pil, to_tensor
+from unistyle.teachers.classifier import MaterialClassifier
+from unistyle.teachers.maps import distinct, ranks, refine, simonyan
+from unistyle.teachers.objects import ObjectNet, object_logits
+
+METHODS = ("simonyan", "distinct", "objects", "combined")
+
+
+class SaliencyTeacher(nn.Module):
+    """Masks from a material classifier and, where there is one, an object network; both frozen.
+
+    `combined` is sigmoid(object logits + weight (distinct - 0.5) + bias), refined to the photo's edges; without an
+    object network it is the rank of `distinct` within the photo, refined.
+    """
+
+    def __init__(
+        self,
+        classifier: MaterialClassifier,
+        objects: ObjectNet | None = None,
+        weight: float = 1.0,
+        bias: float = 0.0,
+    ):
+        super().__init__()
+        self.classifier, self.objects, self.weight, self.bias = classifier, objects, weight, bias
+        self.eval().requires_grad_(False)
+
+    @property
+    def materials(self) -> tuple[str, ...]:
+        return self.classifier.materials
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(m for m in METHODS if m != "objects" or self.objects is not None)
+
+    def masks(self, photos: Tensor, labels: Tensor, method: str = "combined") -> Tensor:
+        """Soft masks `b 1 h w` in [0, 1] of the materials `labels` (b, indices into `materials`) in photos `b 3 h w`.
+
+        method: `simonyan` and `distinct` are the classifier's maps, `objects` is the object network's answer,
+        `combined` joins the last two. Raises ValueError for another one.
+        """
+        if method not in self.methods:
+            raise ValueError(f"no method {method!r} here: choose from {', '.join(self.methods)}")
+        if method == "simonyan":
+            return simonyan(self.classifier, photos, labels)
+        if method == "objects":
+            return (object_logits(self.objects, photos) + self.bias).sigmoid()
+        maps = distinct(self.classifier, photos, labels)
+        return maps if method == "distinct" else refine(photos, self._join(photos, maps))
+
+    def _join(self, photos: Tensor, maps: Tensor) -> Tensor:
+        if self.objects is None:
+            return ranks(maps)
+        return (object_logits(self.objects, photos) + self.weight * (maps - 0.5) + self.bias).sigmoid()
+
+    def mask_of(self, photo: Photo, method: str = "combined") -> tuple[Tensor, Tensor]:
+        """A photo `3 h w` from its file, and its mask `1 h w`."""
+        device = self.classifier.head.weight.device
+        image = to_tensor(read_image(photo.path)).to(device)
+        label = torch.tensor([photo.label], device=device)
+        return image, self.masks(image[None], label, method)[0]
+
+    def digest(self) -> str:
+        """A hash of all that decides the masks beside the photo."""
+        weights = (v.cpu().contiguous().numpy().tobytes() for v in self.state_dict().values())
+        return digest(self.weight, self.bias, *weights)
+
+
+def digest(*parts) -> str:
+    """A short hash of bytes and of what JSON can hold."""
+    encoded = (p if isinstance(p, bytes) else json.dumps(p).encode() for p in parts)
+    return hashlib.sha256(b"\0".join(encoded)).hexdigest()[:16]
+
+
+def write_masks(
+    teacher: SaliencyTeacher,
+    photos: Sequence[Photo],
+    out: str | Path,
+    method: str = "combined",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write the mask of each photo to `out/material/stem.png`, 8-bit grey, and return the paths in order.
+
+    A file carries the hash of what it was made from; where that is the same, it is not made again. Raises
+    ValueError where two photos would share a file.
+    """
+    paths = [Path(out) / teacher.materials[p.label] / f"{p.path.stem}.png" for p in photos]
+    if len(set(paths)) < len(paths):
+        twice = next(p for p in paths if paths.count(p) > 1)
+        raise ValueError(f"two photos of one material share the stem {twice.stem!r}: rename one of them")
+    settings = digest(teacher.digest(), method)
+    for index, (photo, path) in enumerate(zip(photos, paths, strict=True)):
+        source = digest(settings, photo.label, photo.path.read_bytes())
+        if _source_of(path) != source:
+            note = PngInfo()
+            note.add_text("source", source)
+            mask = to_pil(teacher.mask_of(photo, method)[1])
+            with atomic(path) as temporary:
+                mask.save(temporary, format="PNG", pnginfo=note)
+        if progress:
+            progress(index + 1, len(photos))
+    return paths
+
+
+def _source_of(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with Image.open(path) as image:
+        return image.info.get("source")

@@ -1,0 +1,264 @@
+"""The saliency teacher: soft masks of a photo's material, from image-level labels and knowledge of objects.
+
+    python -m unistyle.teachers.saliency --photos PHOTOS --out DIR --objects OBJECTS --masks MASKS
+
+PHOTOS holds a folder a material with photos inside; OBJECTS holds photos and masks of objects in general (`image/`,
+`mask/`), as ECSSD does. Writes `DIR/material/stem.png`, 8-bit grey. Annotated masks in MASKS (`material/stem.png`)
+are for measuring, never for training: with them, a table gives pixel accuracy and mean IU of each method.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from jsonargparse import ArgumentParser
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from unistyle.data import Photo, material_photos, materials_of, object_photos
+from unistyle.files import atomic
+from unistyle.images import read_mask, to_tensor
+from unistyle.metrics import best_threshold, has_boundary, mean_iu, pixel_accuracy
+from unistyle.network.encoder import Encoder, EncoderConfig
+from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
+from unistyle.teachers.masks import METHODS, SaliencyTeacher, digest, write_masks
+from unistyle.teachers.objects import ObjectConfig, ObjectNet, Pair, read_pair, shrunk_pair, train_objects
+
+Progress = Callable[[str, int, int], None]  # (what is being done, steps done, steps in all)
+ADAPT = ObjectConfig(steps=200, lr=1e-3, encoder_lr=2e-4, seed=1)
+
+
+@dataclass(frozen=True)
+class SaliencyConfig:
+    """How the networks are trained and how their maps become masks.
+
+    objects: training on photos with object masks; adapt: self-training after it, on those and on the own photos
+    with the masks found so far (0 steps: none); distinct_weight: share of the classifier's map in `combined`. The
+    biases, before and after self-training, put the boundary at 0.5; calibrated on the validation photos of FMD.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    objects: ObjectConfig = field(default_factory=ObjectConfig)
+    adapt: ObjectConfig = ADAPT
+    distinct_weight: float = 1.0
+    bias: float = 1.4
+    adapted_bias: float = 0.1
+
+
+class _Networks:
+    """The teacher's networks: each from the cache, or else trained and put there, named by a hash of its inputs."""
+
+    def __init__(self, cache: str | Path, config: SaliencyConfig, report: Progress, device):
+        self.cache, self.config, self.report, self.device = Path(cache), config, report, device
+
+    def encoder(self, pretrained: bool) -> Encoder:
+        config = (
+            self.config.encoder if pretrained else EncoderConfig(self.config.encoder.name, pretrained=False)
+        )
+        return Encoder(config).to(self.device)
+
+    def kept(self, name: str, key: list, empty: Callable[[], nn.Module], train: Callable) -> nn.Module:
+        """The network kept under `key`, loaded into `empty()`, or else what `train()` gives with notes on it."""
+        path = self.cache / f"{name}-{digest(asdict(self.config.encoder), *key)}.safetensors"
+        if path.is_file():
+            net = empty()
+            net.load_state_dict(load_file(path))
+            return net.to(self.device).eval()
+        net, notes = train()
+        with atomic(path) as temporary:
+            state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
+            save_file(state, temporary, metadata=notes)
+        return net
+
+    def classifier(self, materials: tuple[str, ...], train: Sequence[Photo], held: Sequence[Photo]):
+        def make() -> tuple[nn.Module, dict[str, str]]:
+            step = partial(self.report, "classifier")
+            net, accuracy = train_classifier(self.encoder(True), materials, train, held, step)
+            return net, dict(materials=json.dumps(materials), accuracy=f"{accuracy:.4f}")
+
+        empty = lambda: MaterialClassifier(self.encoder(False), materials)  # noqa: E731
+        return self.kept("classifier", [materials, _contents(train)], empty, make)
+
+    def object_net(self, pairs: Sequence[Pair]) -> nn.Module:
+        config = self.config.objects
+
+        def make() -> tuple[nn.Module, dict[str, str]]:
+            with torch.random.fork_rng(devices=[]):  # the decoder's first weights
+                torch.manual_seed(config.seed)
+                net = ObjectNet(self.encoder(True)).to(self.device)
+            return train_objects(net, pairs, config, partial(self.report, "object network")), {}
+
+        key = [asdict(config), digest(*(x.numpy().tobytes() for pair in pairs for x in pair))]
+        return self.kept("objects", key, lambda: ObjectNet(self.encoder(False)), make)
+
+    def adapted(self, teacher: SaliencyTeacher, pairs: Sequence[Pair], photos: Sequence[Photo]) -> nn.Module:
+        config = self.config.adapt
+
+        def make() -> tuple[nn.Module, dict[str, str]]:
+            own = []
+            for index, photo in enumerate(photos):
+                own.append(shrunk_pair(*teacher.mask_of(photo)))
+                self.report("masks to train on", index + 1, len(photos))
+            net = copy.deepcopy(teacher.objects).requires_grad_(True)
+            return train_objects(net, [*pairs, *own], config, partial(self.report, "self-training")), {}
+
+        key = [asdict(config), teacher.digest(), _contents(photos)]
+        return self.kept("adapted", key, lambda: ObjectNet(self.encoder(False)), make)
+
+
+def _contents(photos: Sequence[Photo]) -> str:
+    return digest(*(part for p in photos for part in (p.label, p.path.read_bytes())))
+
+
+def load_or_train(
+    photos: str | Path,
+    cache: str | Path,
+    config: SaliencyConfig = SaliencyConfig(),
+    split: str | Path | None = None,
+    objects: str | Path | None = None,
+    progress: Progress | None = None,
+    device: str | torch.device = "cpu",
+) -> SaliencyTeacher:
+    """The teacher for a folder with a folder a material, trained as far as `cache` does not hold its networks.
+
+    split: file with the photos to train on, a `material/stem` a line, the rest being held out; without it an eighth
+    of each material is. objects: folder with `image/` and `mask/`; None does without an object network. The header
+    of the classifier's file holds its accuracy on the photos held out.
+    """
+    materials = materials_of(photos)
+    train, held = split_photos(photos, split)
+    networks = _Networks(cache, config, progress or (lambda what, done, total: None), device)
+    classifier = networks.classifier(materials, train, held)
+    if objects is None:
+        return SaliencyTeacher(classifier).to(device)
+    pairs = [read_pair(p) for p in object_photos(objects)]
+    weight = config.distinct_weight
+    teacher = SaliencyTeacher(classifier, networks.object_net(pairs), weight, config.bias).to(device)
+    if config.adapt.steps == 0:
+        return teacher
+    return SaliencyTeacher(classifier, networks.adapted(teacher, pairs, train), weight, config.adapted_bias)
+
+
+def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Photo], list[Photo]]:
+    """The photos to train on and those held out."""
+    everything = material_photos(photos)
+    if split is None:
+        return hold_out(everything)
+    train = material_photos(photos, split)
+    return train, [p for p in everything if p not in set(train)]
+
+
+def score_table(masks: dict[str, list[Tensor]], annotated: list[Tensor]) -> str:
+    """Pixel accuracy and mean IU of each method's soft masks against boolean ones (all `1 h w`), as text.
+
+    Each method at its own best common threshold on the photos with a boundary, and at 0.5; figures are means over
+    those photos and over all of them. Raises ValueError where no photo has a boundary.
+    """
+    bounded = [i for i, a in enumerate(annotated) if has_boundary(a)]
+    if not bounded:
+        raise ValueError(
+            "no annotated mask covers less than 95 % of its frame: there is no boundary to score"
+        )
+    lines = [
+        f"{len(annotated)} photos, {len(bounded)} with a boundary (mask below 95 % of the frame)",
+        f"{'':10} {'':9}   {'with a boundary':>18}   {'all photos':>18}",
+        f"{'method':10} {'threshold':>9}   {'accuracy':>9} {'mean IU':>8}   {'accuracy':>9} {'mean IU':>8}",
+    ]
+    for method, found in masks.items():
+        best, _ = best_threshold([found[i] for i in bounded], [annotated[i] for i in bounded])
+        for threshold in sorted({best, 0.5}):
+            scores = _scores(found, annotated, threshold)
+            (accuracy, iu), (accuracy_all, iu_all) = scores[bounded].mean(0).tolist(), scores.mean(0).tolist()
+            note = "  best" if threshold == best else ""
+            figures = f"{accuracy:9.3f} {iu:8.3f}   {accuracy_all:9.3f} {iu_all:8.3f}"
+            lines.append(f"{method:10} {threshold:9.2f}   {figures}{note}")
+    return "\n".join(lines)
+
+
+def _scores(masks: list[Tensor], annotated: list[Tensor], threshold: float) -> Tensor:
+    """Pixel accuracy and mean IU of each image, `n 2`."""
+    pairs = [(m > threshold, a) for m, a in zip(masks, annotated, strict=True)]
+    return torch.tensor([(pixel_accuracy(*p), mean_iu(*p)) for p in pairs])
+
+
+def compare(
+    teacher: SaliencyTeacher,
+    photos: Sequence[Photo],
+    annotated: str | Path,
+    cache: str | Path,
+    progress: Progress,
+) -> str:
+    """`score_table` of every method on the photos that have an annotated mask; soft masks are kept in `cache`."""
+    files = [Path(annotated) / teacher.materials[p.label] / f"{p.path.stem}.png" for p in photos]
+    chosen = [(photo, file) for photo, file in zip(photos, files, strict=True) if file.is_file()]
+    if not chosen:
+        raise FileNotFoundError(
+            f"none of the held-out photos has a mask in {annotated}: expected {files[0]}, for one"
+        )
+    photos, files = zip(*chosen, strict=True)
+    masks = {}
+    for method in teacher.methods:
+        folder = Path(cache) / "compare" / method
+        paths = write_masks(teacher, photos, folder, method, partial(progress, method))
+        masks[method] = [to_tensor(read_mask(path)) for path in paths]
+    return score_table(masks, [to_tensor(read_mask(file)) > 0.5 for file in files])
+
+
+class _Bars:
+    """Progress of named jobs, a bar each."""
+
+    def __init__(self):
+        self.bars: dict[str, tqdm] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        bar = self.bars.setdefault(what, tqdm(total=total, desc=what))
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="python -m unistyle.teachers.saliency", description=__doc__)
+    parser.add_argument("--photos", type=str, required=True, help="folder with a folder a material")
+    parser.add_argument("--out", type=str, required=True, help="folder for the masks")
+    parser.add_argument("--method", choices=METHODS, default="combined", help="which maps to write")
+    parser.add_argument(
+        "--split", type=str | None, help="file of the photos to train on; default: a random 7/8"
+    )
+    parser.add_argument(
+        "--objects", type=str | None, help="folder with image/ and mask/ of objects in general"
+    )
+    parser.add_argument(
+        "--masks", type=str | None, help="annotated masks: print a table for the photos held out"
+    )
+    parser.add_argument("--cache", type=str, default="cache/saliency", help="where the networks are kept")
+    parser.add_argument("--device", type=str, default="cpu")
+    parser.add_argument("--encoder-weights", type=str | None, help="file; default: the hub's")
+    parser.add_class_arguments(SaliencyConfig, "settings")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = _parser()
+    args = parser.instantiate_classes(parser.parse_args(argv))
+    config = args.settings
+    if args.encoder_weights:
+        config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
+    try:
+        bars = _Bars()
+        teacher = load_or_train(args.photos, args.cache, config, args.split, args.objects, bars, args.device)
+        write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
+        if args.masks:
+            held = split_photos(args.photos, args.split)[1]
+            print(compare(teacher, held, args.masks, args.cache, bars))
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
