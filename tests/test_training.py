@@ -286,6 +286,14 @@ def test_train_end_to_end(recipe, tmp_path):
     assert result.image.size == (70, 50)
 
 
+def test_masks_that_are_missing_come_from_the_saliency_teacher(recipe, tmp_path):
+    steps = {f"teachers.{part}.{key}": value for part in ("objects", "adapt")
+             for key, value in (("steps", 1), ("batch_size", 2), ("size", 64))}  # fmt: skip
+    more = {"data.masks": tmp_path / "masks", "teachers.saliency_cache": tmp_path / "saliency"}
+    train.main(recipe(1, **steps, **more))
+    assert len(list((tmp_path / "masks").rglob("*.png"))) == 6
+
+
 def test_two_processes_train_together(recipe, tmp_path):
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
     run = subprocess.run(

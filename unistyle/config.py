@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from unistyle.network.encoder import EncoderConfig
+from unistyle.teachers.objects import ObjectConfig
+from unistyle.teachers.saliency import ADAPT
 
 
 @dataclass
@@ -35,13 +37,16 @@ class DataConfig:
 @dataclass
 class TeacherConfig:
     """vgg: weights of VGG-19 as safetensors, None for the hub's. gatys_pairs: how many results of the Gatys
-    optimisation to train against, gatys_share how often they are drawn, gatys_cache where they are kept."""
+    optimisation to train against, gatys_share how often they are drawn, gatys_cache where they are kept. objects,
+    adapt: training of the saliency teacher's object network, and its self-training; saliency_cache keeps both."""
 
     vgg: str | None = None
     gatys_pairs: int = 48
     gatys_share: float = 0.1
     gatys_iterations: int = 60
     gatys_cache: str = "cache/gatys"
+    objects: ObjectConfig = field(default_factory=ObjectConfig)
+    adapt: ObjectConfig = field(default_factory=lambda: ADAPT)
     saliency_cache: str = "cache/saliency"
 
 

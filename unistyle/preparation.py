@@ -1,5 +1,7 @@
 """What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
 
+from functools import partial
+
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -7,10 +9,12 @@ from tqdm import tqdm
 
 from unistyle.checkpoint import load_checkpoint
 from unistyle.config import TrainConfig
-from unistyle.data import Photo, StylePairs
+from unistyle.data import Photo, StylePairs, material_photos
 from unistyle.images import list_images
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
+from unistyle.teachers.masks import write_masks
+from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
 from unistyle.teachers.vgg import VGG19
 
 
@@ -25,6 +29,23 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
             f"{config.start} knows {names}; the photos are of {', '.join(materials)}: start without it"
         )
     return network.requires_grad_(True)
+
+
+def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
+    """Have the saliency teacher write the masks that are missing in `config.data.masks`."""
+    data, teachers = config.data, config.teachers
+    if data.masks is None:
+        return
+    with accelerator.main_process_first():  # the others then find the masks
+        photos = material_photos(data.photos, data.split, data.masks)
+        missing = [photo for photo in photos if not photo.mask.is_file()]
+        if missing:
+            bars = Bars()
+            settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt)
+            teacher = load_or_train(
+                data.photos, teachers.saliency_cache, settings, data.split, data.objects, bars, accelerator.device
+            )
+            write_masks(teacher, missing, data.masks, progress=partial(bars, "masks"))
 
 
 def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> StylePairs:

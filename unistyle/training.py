@@ -26,7 +26,7 @@ from unistyle.files import atomic
 from unistyle.images import to_pil
 from unistyle.losses import VGGTargets, pixel_terms, segmentation_term, style_terms
 from unistyle.network.unistyle import Output, UniStyleNetwork
-from unistyle.preparation import gatys_results, make_network, make_pairs
+from unistyle.preparation import gatys_results, make_network, make_pairs, saliency_masks
 from unistyle.release import release
 from unistyle.teachers.vgg import VGG19
 
@@ -105,6 +105,7 @@ class Trainer:
         set_seed(config.seed)
         self.out = Path(config.out)
         self.materials = materials_of(config.data.photos)
+        saliency_masks(config, self.accelerator)
         photos = material_photos(config.data.photos, config.data.split, config.data.masks)
         network = make_network(config, self.materials)
         self.vgg = VGG19(config.teachers.vgg).to(self.accelerator.device)

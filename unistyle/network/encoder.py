@@ -1,7 +1,6 @@
 """The shared encoder: any timm convolutional backbone that gives NCHW features."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import timm
 import torch
@@ -27,7 +26,7 @@ class Encoder(nn.Module):
     norm stays frozen in training, because batches are small and mixed; it is therefore folded into the convolutions.
     """
 
-    def __init__(self, config: EncoderConfig = EncoderConfig()):  # noqa: B008  (frozen)
+    def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         overlay = dict(file=config.weights) if config.weights else None
         try:

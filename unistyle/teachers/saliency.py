@@ -209,7 +209,7 @@ def compare(
     return score_table(masks, [to_tensor(read_mask(file)) > 0.5 for file in files])
 
 
-class _Bars:
+class Bars:
     """Progress of named jobs, a bar each."""
 
     def __init__(self):
@@ -250,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.encoder_weights:
         config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
     try:
-        bars = _Bars()
+        bars = Bars()
         teacher = load_or_train(args.photos, args.cache, config, args.split, args.objects, bars, args.device)
         write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
         if args.masks:
