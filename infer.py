@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--map", action="append", default=[], metavar="A=B", type=_pair,
                    help="material A becomes style B; repeat it; --to is then for the other materials")  # fmt: skip
     p.add_argument("--out", required=True, metavar="DIR", help="the folder for results and manifest.jsonl")
-    p.add_argument("--strength", type=_number(0, 1, "0 leaves the photo, 1 is the full style"), default=1.0)
+    p.add_argument(
+        "--strength", type=_strength, default=1.0, metavar="X", help="0 leaves the photo, 1: the full style"
+    )
     p.add_argument(
         "--color", choices=COLORS, default="style", help="keep: the photo's colours, the texture alone"
     )
@@ -53,13 +55,13 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--save-mask", action="store_true", help="also write <stem>.mask.png")
     p.add_argument("--checkpoint", default=CHECKPOINT, metavar="PATH", help="a file, a folder or a hub id")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    p.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    p.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the convolutions")
     p.add_argument(
         "--batch-size", type=_count(1), default=1, metavar="N", help="photos of equal size at a time"
     )
     p.add_argument("--max-size", type=_count(64), default=MAX_SIZE, metavar="PIXELS",
-                   help="the network works at this longer side at most; results keep the photo's size")  # fmt: skip
+                   help=f"longer side at which the network works at most ({MAX_SIZE}); results keep their size")  # fmt: skip
     p.add_argument(
         "--overwrite", action="store_true", help="replace results that exist, which are skipped otherwise"
     )
@@ -74,17 +76,15 @@ def _pair(text: str) -> tuple[str, str]:
     return material, style
 
 
-def _number(low: float, high: float, meaning: str):
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"got {text!r}; wanted a number from {low} to {high}: {meaning}")
-        return value
-
-    return parse
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        message = f"got {text!r}; wanted a number from 0 (leaves the photo) to 1 (the full style)"
+        raise argparse.ArgumentTypeError(message)
+    return value
 
 
 def _count(low: int):

@@ -14,7 +14,7 @@ import huggingface_hub
 import torch
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from unistyle.files import atomic
@@ -58,7 +58,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool = True)
     for name, part in {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}.items():
         metadata[name] = json.dumps(part)
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        # Not by `save_file`, whose files are readable to their owner alone.
+        temporary.write_bytes(save(tensors, metadata=metadata))
     return path
 
 
