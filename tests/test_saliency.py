@@ -181,7 +181,7 @@ def disc(seed: int, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     return (image * 255).byte(), mask[None] * 255
 
 
-TINY = ObjectConfig(steps=40, batch_size=4, size=64, lr=2e-2, encoder_lr=1e-2)
+TINY = ObjectConfig(steps=30, batch_size=4, size=64, lr=2e-2, encoder_lr=1e-2)
 
 
 def object_net() -> ObjectNet:
