@@ -41,8 +41,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--from", dest="material", metavar="MATERIAL", help="restyle only this material; default: all"
     )
-    p.add_argument("--map", action="append", default=[], metavar="A=B", type=_pair,
-                   help="material A becomes style B; repeat it; --to is then for the other materials")  # fmt: skip
+    p.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="A=B",
+        type=_pair,
+        help="material A becomes style B; repeat it; --to is then for the other materials",
+    )
     p.add_argument("--out", required=True, metavar="DIR", help="the folder for results and manifest.jsonl")
     p.add_argument(
         "--strength", type=_strength, default=1.0, metavar="X", help="0 leaves the photo, 1: the full style"
@@ -60,8 +66,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--batch-size", type=_count(1), default=1, metavar="N", help="photos of equal size at a time"
     )
-    p.add_argument("--max-size", type=_count(64), default=MAX_SIZE, metavar="PIXELS",
-                   help=f"longer side at which the network works at most ({MAX_SIZE}); results keep their size")  # fmt: skip
+    p.add_argument(
+        "--max-size",
+        type=_count(64),
+        default=MAX_SIZE,
+        metavar="PIXELS",
+        help=f"longer side at which the network works at most ({MAX_SIZE}); results keep their size",
+    )
     p.add_argument(
         "--overwrite", action="store_true", help="replace results that exist, which are skipped otherwise"
     )
