@@ -243,7 +243,7 @@ def infer(args: argparse.Namespace) -> int:
     jobs, others = collect(
         sample_photos() if args.samples else args.inputs, args.out, args.mask, args.save_mask
     )
-    state = PartialState()
+    state = PartialState(cpu=args.device == "cpu")
     say = print if state.is_main_process else lambda *_: None
     device = pick_device(args.device)
     say(f"device {device}, precision {args.precision}, checkpoint {args.checkpoint}")

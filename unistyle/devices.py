@@ -24,7 +24,7 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         ) from error
     # A process of several under `accelerate launch` takes its own card where the index is left open.
     own = PartialState().device
-    return own if device.index is None and own.type == device.type else device
+    return own if device.type != "cpu" and str(device) == own.type else device
 
 
 def pick_precision(name: str) -> torch.dtype:
