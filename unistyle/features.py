@@ -37,9 +37,9 @@ def moments(f: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of `f` (b c h w) inside each region of `w` (b k h w); both `b k c`, fp32."""
     f, p = f.float(), _weights(w)
     mean = einsum(p, f, "b k h w, b c h w -> b k c")
-    # The second moment minus the squared mean cancels badly where the mean is large; shifting by any value near the
-    # mean first keeps fp32 exact enough without a pass for every region.
-    shift = reduce(f[..., ::4, ::4], "b c h w -> b c 1 1", "mean")
+    # The second moment minus the squared mean cancels badly where the mean is large; shifted by the regions' own
+    # mean first, one region alone gets its exact variance, and several stay near it without a pass for each.
+    shift = reduce(mean, "b k c -> b c 1 1", "mean")
     square = einsum(p, (f - shift).square(), "b k h w, b c h w -> b k c")
     total = reduce(p, "b k h w -> b k 1", "sum")
     offset = mean - total * rearrange(shift, "b c 1 1 -> b 1 c")

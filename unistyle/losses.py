@@ -51,9 +51,11 @@ def describe_photo(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
 
 
 def style_terms(batch: dict, image: Tensor, targets: VGGTargets, margin: float) -> dict[str, Tensor]:
-    """`style`, and `content` as far as it exceeds `margin`. Style is the squared distance of Gram matrices at every layer, over the sum of the
-    style's and the photo's energy: bounded, where the distance over the style's energy alone would let dark and
-    flat styles rule the batch."""
+    """`style`, and `content` as far as it exceeds `margin`.
+
+    Style is the squared distance of Gram matrices at every layer, over the sum of the style's and the photo's energy:
+    bounded, where the distance over the style's energy alone would let dark and flat styles rule the batch.
+    """
     region = batch["region"]
     content, *energies = targets.get("photo", batch["photo_key"], batch["photo"], region, describe_photo)
     wanted = targets.get("style", batch["style_key"], batch["style"], batch["style_region"], grams)

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
@@ -83,6 +83,18 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: OptimizerConfig):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
+def moving_average(decay: float):
+    """Exponential moving average of the weights that forgets the untrained ones: the decay grows to its value."""
+
+    @torch.no_grad()
+    def update(averaged, current, count) -> None:
+        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, share)
+
+    return update
+
+
 def finite(terms: dict[str, Tensor], step: int) -> None:
     """Raise FloatingPointError naming the first term that is not finite."""
     for name, value in terms.items():
@@ -126,7 +138,7 @@ class Trainer:
         network.to(accelerator.device, memory_format=torch.channels_last)
         optimizer = make_optimizer(network, opt)
         self.schedule = make_schedule(optimizer, opt)
-        self.ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(opt.ema))
+        self.ema = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
         self.progress = Progress()
         loader = dict(batch_size=opt.batch, num_workers=self.config.data.workers, shuffle=False)
         self.student, self.optimizer, self.pair_loader, self.mask_loader = accelerator.prepare(

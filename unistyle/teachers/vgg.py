@@ -42,7 +42,9 @@ class VGG19(nn.Module):
 
     def _load(self, path: Path) -> None:
         if not path.is_file():
-            raise FileNotFoundError(f"no VGG-19 weights at {path}: give a safetensors file, or leave it out for the hub's")
+            raise FileNotFoundError(
+                f"no VGG-19 weights at {path}: give a safetensors file, or leave it out for the hub's"
+            )
         wanted = self.state_dict()  # a deeper file serves a shallower network
         self.load_state_dict({k: v.float() for k, v in load_file(path).items() if k in wanted})
 
