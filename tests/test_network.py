@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from unistyle.features import moments
 from unistyle.network.composite import alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.segmenter import material_regions
@@ -44,13 +45,27 @@ def test_a_backbone_of_another_layout_is_refused_by_name(name):
         Encoder(EncoderConfig(name, pretrained=False))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 47), (64, 96)])
+@pytest.mark.parametrize("size", [(32, 32), (32, 75), (33, 47), (64, 96)])
 def test_size_out_is_size_in(network, size):
     with torch.no_grad():
         output = network(images(1, 3, *size), network.encode_style(images(1, 3, 40, 50)))
     assert output.image.shape == output.restyled.shape == (1, 3, *size)
     assert output.alpha.shape == (1, 1, *size)
     assert all(x.isfinite().all() for x in output)
+
+
+def test_a_photo_too_small_is_refused_with_its_size(network):
+    with pytest.raises(ValueError, match="31"):
+        network(images(1, 3, 40, 31), torch.zeros(1, 1, network.stylizer.code_size))
+
+
+def test_statistics_stay_in_full_precision_under_autocast():
+    f, w = images(1, 4, 16, 16) + 3, torch.ones(1, 1, 16, 16)
+    wanted = moments(f, w)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = moments(f, w)
+    for a, b in zip(got, wanted, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_outside_the_region_the_photo_stays_to_the_bit(network):

@@ -6,6 +6,9 @@ evaluation. Features `f` are `b c h w`; regions `w` are `b k h w` in [0, 1], at 
 overflows, with epsilon inside the root and `correction=0`; an empty region gives finite numbers.
 """
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, reduce
@@ -14,6 +17,17 @@ from torch import Tensor
 EPS = 1e-5
 # Rec. 709 weights of the luminance of linear RGB; the customary weights for photos in [0, 1].
 LUMINANCE = (0.2126, 0.7152, 0.0722)
+
+
+def _full_precision(function: Callable) -> Callable:
+    """Keep autocast out of a statistic: it would take the sums in half precision."""
+
+    @wraps(function)
+    def run(f: Tensor, *args, **kwargs):
+        with torch.autocast(f.device.type, enabled=False):
+            return function(f, *args, **kwargs)
+
+    return run
 
 
 def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
@@ -33,6 +47,7 @@ def _weights(w: Tensor) -> Tensor:
     return w / reduce(w, "b k h w -> b k 1 1", "sum").clamp_min(EPS)
 
 
+@_full_precision
 def moments(f: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of `f` (b c h w) inside each region of `w` (b k h w); both `b k c`, fp32."""
     f, p = f.float(), _weights(w)
@@ -47,6 +62,7 @@ def moments(f: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + EPS).sqrt()
 
 
+@_full_precision
 def gram(f: Tensor, w: Tensor) -> Tensor:
     """Gram matrix of `f` (b c h w) inside each region of `w` (b k h w): `sum_x w f f^T / sum_x w`, `b k c c`, fp32.
 
@@ -57,6 +73,7 @@ def gram(f: Tensor, w: Tensor) -> Tensor:
     return torch.stack([(f * p[:, k, None]) @ f.mT for k in range(p.shape[1])], dim=1)
 
 
+@_full_precision
 def regional_adain(
     f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor, where: Tensor | None = None
 ) -> Tensor:
@@ -79,6 +96,7 @@ def regional_adain(
     return torch.addcmul(shift, f.float(), scale).to(f.dtype)
 
 
+@_full_precision
 def luminance(image: Tensor) -> Tensor:
     """Luminance `b 1 h w` of RGB images `b 3 h w` in [0, 1]."""
     return einsum(image, image.new_tensor(LUMINANCE), "b c h w, c -> b h w").unsqueeze(1)

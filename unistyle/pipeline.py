@@ -197,15 +197,15 @@ class UniStyle:
         photo = _opaque(stack)
         small = fit(photo, max_size).contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            features = self.network.encoder(small)
-            found = self.network.regions(self.network.segmenter(features))
+            features, logits = self.network.find(small)
+            found = self.network.regions(logits)
             # What is transparent is neither restyled nor part of the region's statistics.
             found = found * resize_regions(stack.visible, found.shape[-2:])
             regions = self._regions(stack, plan, found, small.shape[-2:])
             own = self.network.stylizer.encode(features, regions)
             codes, chosen = _choose(own, plan, self.network.stylizer.levels)
-            output = self.network(small, codes, regions)
-        alpha, restyled = output.alpha.float(), output.restyled.float()
+            restyled, alpha, _ = self.network.render(small, features, regions, codes)
+        alpha, restyled = alpha.float(), restyled.float()
         if small.shape != photo.shape:
             alpha = alpha_of(photo, regions) if stack.mask is None else stack.mask
             restyled = F.interpolate(restyled, size=photo.shape[-2:], mode="bicubic").clamp(0, 1)

@@ -43,7 +43,13 @@ def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
             bars = Bars()
             settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt)
             teacher = load_or_train(
-                data.photos, teachers.saliency_cache, settings, data.split, data.objects, bars, accelerator.device
+                data.photos,
+                teachers.saliency_cache,
+                settings,
+                data.split,
+                data.objects,
+                bars,
+                accelerator.device,
             )
             write_masks(teacher, missing, data.masks, progress=partial(bars, "masks"))
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unistyle.features import moment_distance
 from unistyle.images import Photo, photo_from_pil, to_tensor
+from unistyle.network.stylizer import split_code
 from unistyle.network.unistyle import UniStyleNetwork
 
 STYLE_SIZE = (
@@ -89,15 +90,8 @@ def nearest(own: Tensor, codes: Tensor, levels: tuple[int, ...]) -> Tensor:
     survives best and texture comes at the scale that the photo has. `levels` are the channels a level of the
     flat code.
     """
-    distances = [
-        moment_distance(mine.unsqueeze(-2).float().chunk(2, dim=-1), theirs.float().chunk(2, dim=-1))
-        for mine, theirs in zip(_split(own, levels), _split(codes, levels), strict=True)
-    ]
-    return torch.stack(distances).sum(0).argmin(-1)
-
-
-def _split(code: Tensor, levels: tuple[int, ...]) -> tuple[Tensor, ...]:
-    return code.split([2 * channels for channels in levels], dim=-1)
+    pairs = zip(split_code(own.unsqueeze(-2).float(), levels), split_code(codes.float(), levels), strict=True)
+    return sum(moment_distance(mine, theirs) for mine, theirs in pairs).argmin(-1)
 
 
 @torch.inference_mode()

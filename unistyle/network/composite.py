@@ -21,9 +21,10 @@ def guided_upsample(regions: Tensor, photo: Tensor, radius: int = 4, eps: float 
     """Regions `b k h w` at low resolution -> `b k H W` at the photo's, with edges that follow the photo's luminance.
 
     Fast guided filter: the local linear model is fitted at the low resolution and its two coefficients are brought to
-    full size (He and Sun, "Fast Guided Filter", algorithm 2). `radius` is in pixels of the low resolution; `eps` is
-    the variance of the guide, for values in [0, 1], below which a place counts as flat.
+    full size (He and Sun, "Fast Guided Filter", algorithm 2). `radius` is in pixels of the low resolution, and smaller
+    where that is small; `eps` is the variance of the guide, for values in [0, 1], below which a place counts as flat.
     """
+    radius = min(radius, min(regions.shape[-2:]) // 8)
     guide = luminance(photo.float())
     small, p = resize_regions(guide, regions.shape[-2:]), regions.float()
     mean, mean_p = _box(small, radius), _box(p, radius)

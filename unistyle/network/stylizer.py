@@ -54,6 +54,11 @@ class Regions:
         return regional_adain(f, w, mean, std, share / reduce(share, "b k h w -> b 1 h w", "sum"))
 
 
+def split_code(code: Tensor, levels: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    """A flat code `... d` -> mean and standard deviation `... c` of every level; `levels` are their channels."""
+    return [part.chunk(2, dim=-1) for part in code.split([2 * n for n in levels], dim=-1)]
+
+
 class Stylizer(nn.Module):
     """Features at strides 4, 8, 16, regions `b k h w` and style codes `b k d` -> restyled RGB `b 3 H W` in [0, 1]."""
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import einsum, reduce
 from torch import Tensor, nn
 
@@ -58,6 +57,25 @@ class UniStyleNetwork(nn.Module):
             region = torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
         return self.stylizer.encode(features, region)
 
+    def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m h/4 w/4`."""
+        features = self.encoder(photo)
+        return features, self.segmenter(features)
+
+    def render(
+        self,
+        photo: Tensor,
+        features: list[Tensor],
+        regions: Tensor,
+        codes: Tensor,
+        strength: float = 1.0,
+        keep_color: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The second half: the photo, its features, regions `b k . .` and codes `b k d` -> restyled, alpha, image."""
+        restyled = self.stylizer(features, regions, codes, photo.shape[-2:])
+        alpha = alpha_of(photo, regions)
+        return restyled, alpha, composite(photo, restyled, alpha, strength, keep_color)
+
     def forward(
         self,
         photo: Tensor,
@@ -67,31 +85,18 @@ class UniStyleNetwork(nn.Module):
         strength: float = 1.0,
         keep_color: bool = False,
     ) -> Output:
-        """photo: `b 3 h w` in [0, 1], any size. codes: `b k d`, a style for each region.
+        """photo: `b 3 h w` in [0, 1], 32 pixels a side or more. codes: `b k d`, a style for each region.
 
         regions: `b k h' w'` in place of the predicted ones. routes: `m k`, 1 where material m goes to region k; by
         default every material goes to region 0. strength: 0 leaves the photo, 1 is the full style. keep_color: take
-        the luminance alone from the style.
+        the luminance alone from the style. Raises ValueError for a smaller photo, which the public class pads.
         """
-        features = self.encoder(_at_least(photo, SMALLEST))
-        logits = self.segmenter(features)
+        if min(photo.shape[-2:]) < SMALLEST:
+            size = tuple(photo.shape[-2:])
+            raise ValueError(f"a photo of {size} pixels: the network takes {SMALLEST} a side or more, pad it")
+        features, logits = self.find(photo)
         if regions is None:
             found = self.regions(logits)
             routes = found.new_ones(found.shape[1], 1) if routes is None else routes.to(found)
             regions = einsum(found, routes, "b m h w, m k -> b k h w")
-        h, w = photo.shape[-2:]
-        restyled = self.stylizer(features, regions, codes, (max(h, SMALLEST), max(w, SMALLEST)))[..., :h, :w]
-        alpha = alpha_of(photo, regions)
-        return Output(
-            logits, regions, restyled, alpha, composite(photo, restyled, alpha, strength, keep_color)
-        )
-
-
-def _at_least(photo: Tensor, side: int) -> Tensor:
-    """Repeat the last row and column of a photo that is smaller than `side`."""
-    h, w = photo.shape[-2:]
-    return (
-        F.pad(photo, (0, max(0, side - w), 0, max(0, side - h)), mode="replicate")
-        if min(h, w) < side
-        else photo
-    )
+        return Output(logits, regions, *self.render(photo, features, regions, codes, strength, keep_color))
