@@ -245,7 +245,7 @@ def _parser() -> ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
-    args = parser.instantiate_classes(parser.parse_args(argv))
+    args = parser.instantiate(parser.parse_args(argv))
     config = args.settings
     if args.encoder_weights:
         config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
