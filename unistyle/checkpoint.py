@@ -65,10 +65,10 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool = True)
 
 def _stored(value: Tensor, half: bool) -> Tensor:
     value = value.detach().cpu().contiguous()
-    fits = (
-        value.is_floating_point() and value.ndim >= 2 and value.abs().max() <= torch.finfo(torch.float16).max
-    )
-    return value.half() if half and fits else value
+    if half and value.is_floating_point() and value.ndim >= 2 and value.numel():
+        half = value.abs().max() <= torch.finfo(torch.float16).max
+        return value.half() if half else value
+    return value
 
 
 def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoint:
