@@ -129,10 +129,13 @@ def test_items_depend_on_seed_and_index_alone(photos):
 
 
 def test_objects_and_materials_take_turns(photos):
-    data = MaskedPhotos([materials(photos), object_photos(photos / "objects")], (32, 48), 10, seed=0)
+    data = MaskedPhotos(
+        [materials(photos), object_photos(photos / "objects")], [(32, 48), (64, 80)], 2, 10, seed=0
+    )
     assert [data[i]["label"] == -1 for i in range(4)] == [False, True, False, True]
     assert data[0]["photo"].shape == (3, 32, 48)
-    assert data[0]["mask"].shape == (1, 32, 48)
+    assert data[0]["mask"].shape == data[1]["mask"].shape == (1, 32, 48)
+    assert data[2]["photo"].shape == data[3]["photo"].shape == (3, 64, 80)
 
 
 def batch(vgg, same=0.0, fixed=-1):
@@ -244,7 +247,7 @@ def recipe(photos, vgg_weights, tmp_path):
     """Command-line settings of a run of seconds."""
     data = dict(photos=photos / "materials/image", masks=photos / "materials/mask", objects=photos / "objects",
                 annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt",
-                crop=32, style_size="[32, 48]", photo_size="[32, 48]")  # fmt: skip
+                crop=32, style_size="[32, 48]", photo_sizes="[[32, 48], [64, 64]]")  # fmt: skip
     (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
     settings = {f"data.{k}": v for k, v in data.items()} | {
         "encoder.name": "mobilenetv2_050", "encoder.pretrained": "false", "teachers.vgg": vgg_weights,

@@ -16,6 +16,7 @@ class DataConfig:
     missing. contents, styles: further folders of photos to restyle and of style photos. objects: folder with `image/`
     and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style is one of the materials.
     calibrate: file with the photos whose masks in `annotated` set the threshold of the foreground; None leaves 0.5.
+    crop: side of the restyled crops; style_size, photo_sizes: (height, width) of style photos and of segmented ones.
     """
 
     photos: str
@@ -29,7 +30,7 @@ class DataConfig:
     calibrate: str | None = None
     crop: int = 128
     style_size: tuple[int, int] = (192, 256)
-    photo_size: tuple[int, int] = (192, 256)
+    photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (384, 512)])
     crops_per_photo: int = 1
     workers: int = 0
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from unistyle.images import list_images, read_image, read_mask, to_tensor
 
-STORED_SIDE = 256  # photos are kept in memory with this short side: all that crops of up to 256 pixels need
+STORED_SIDE = 384  # photos are kept in memory with this short side, in pixels
 MISSING_MASK = "no mask {} for {}: run the saliency teacher first, or give the folder that holds it"
 
 
@@ -80,7 +80,7 @@ def _stored(path: Path, mask: bool) -> np.ndarray:
 
 
 def load(photo: Photo) -> tuple[Image.Image, Image.Image]:
-    """Photo and mask (all white without one), short side 256."""
+    """Photo and mask (all white without one), at the size kept in memory."""
     image = Image.fromarray(_stored(photo.path, False))
     if photo.mask is None:
         return image, Image.new("L", image.size, 255)
@@ -158,11 +158,15 @@ class MaskedPhotos(Dataset):
     """Whole photos with the soft mask of their foreground and their material: photo `3 h w`, mask `1 h w`, label.
 
     Each is mirrored and cropped at random; photos of materials and of objects in general take turns, so that either
-    kind has its share whatever their numbers.
+    kind has its share whatever their numbers. Batches of `batch` take turns with the `sizes` (height, width): masks
+    are asked for at every size that users have.
     """
 
-    def __init__(self, kinds: list[list[Photo]], size: tuple[int, int], length: int, seed: int):
-        self.kinds, self.size, self.length, self.seed = [k for k in kinds if k], size, length, seed
+    def __init__(
+        self, kinds: list[list[Photo]], sizes: list[tuple[int, int]], batch: int, length: int, seed: int
+    ):
+        self.kinds, self.sizes, self.batch = [k for k in kinds if k], sizes, batch
+        self.length, self.seed = length, seed
 
     def __len__(self) -> int:
         return self.length
@@ -171,6 +175,7 @@ class MaskedPhotos(Dataset):
         rng = np.random.default_rng([self.seed, 3, index])
         photos = self.kinds[index % len(self.kinds)]
         photo = photos[rng.integers(len(photos))]
+        size = self.sizes[index // self.batch % len(self.sizes)]
         image, mask = load(photo)
         share = rng.uniform(0.75, 1.0, size=2)
         width, height = (max(1, int(side * s)) for side, s in zip(image.size, share, strict=True))
@@ -179,7 +184,7 @@ class MaskedPhotos(Dataset):
         )
         box, mirrored = (left, top, left + width, top + height), rng.random() < 0.5
         parts = [
-            to_tensor(x.resize(self.size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
+            to_tensor(x.resize(size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
             for x in (image, mask)
         ]
         image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)

@@ -77,7 +77,7 @@ def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
     notes = {"steps": config.optimizer.steps}
     if config.data.annotated and config.data.calibrate:
         photos = material_photos(config.data.photos, config.data.calibrate, config.data.annotated)
-        threshold, score = calibrate(network, photos, config.data.photo_size)
+        threshold, score = calibrate(network, photos, config.data.photo_sizes[-1])
         network.config = replace(network.config, threshold=threshold)
         notes |= {"calibration mean IU": round(score, 4)}
     return Checkpoint(network, build_bank(network, config), notes)

@@ -125,7 +125,8 @@ class Trainer:
         self.pairs = make_pairs(config, photos, self._items)
         self.gatys = gatys_results(self.pairs, self.vgg, config, self.accelerator)
         objects = object_photos(config.data.objects) if config.data.objects else []
-        self.masked = MaskedPhotos([photos, objects], config.data.photo_size, self._items, config.seed)
+        sizes, batch = config.data.photo_sizes, config.optimizer.batch
+        self.masked = MaskedPhotos([photos, objects], sizes, batch, self._items, config.seed)
         self._prepare(network)
 
     @property
