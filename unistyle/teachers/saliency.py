@@ -225,7 +225,9 @@ class Bars:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m unistyle.teachers.saliency", description=__doc__)
     parser.add_argument("--photos", type=str, required=True, help="folder with a folder a material")
-    parser.add_argument("--out", type=str, required=True, help="folder for the masks")
+    parser.add_argument(
+        "--out", type=str | None, help="folder for the masks; without it --masks alone is done"
+    )
     parser.add_argument("--method", choices=METHODS, default="combined", help="which maps to write")
     parser.add_argument(
         "--split", type=str | None, help="file of the photos to train on; default: a random 7/8"
@@ -246,13 +248,16 @@ def _parser() -> ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     args = parser.instantiate(parser.parse_args(argv))
+    if not (args.out or args.masks):
+        parser.error("nothing to do: give --out for masks, --masks for a table, or both")
     config = args.settings
     if args.encoder_weights:
         config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
     try:
         bars = Bars()
         teacher = load_or_train(args.photos, args.cache, config, args.split, args.objects, bars, args.device)
-        write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
+        if args.out:
+            write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
         if args.masks:
             held = split_photos(args.photos, args.split)[1]
             print(compare(teacher, held, args.masks, args.cache, bars))
