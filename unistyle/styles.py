@@ -14,9 +14,7 @@ from unistyle.images import Photo, photo_from_pil, to_tensor
 from unistyle.network.stylizer import split_code
 from unistyle.network.unistyle import UniStyleNetwork
 
-STYLE_SIZE = (
-    512  # longest side, in pixels, at which a style photo is read: the scale the network is trained at
-)
+STYLE_SIZE = 256  # pixels of the longest side at which a style photo is read: as in training
 
 
 class UnknownName(ValueError):
