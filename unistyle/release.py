@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.cluster.vq import kmeans2, whiten
 from torch import Tensor
 
@@ -55,6 +56,12 @@ def choose_exemplars(
     return [large[i][0] for i in nearest]
 
 
+def _with_mask(photo: Photo) -> tuple[Image.Image, Image.Image | None]:
+    """Photo and mask from their files; a mask may have been kept smaller than its photo."""
+    image = read_image(photo.path)
+    return image, read_mask(photo.mask).resize(image.size) if photo.mask else None
+
+
 def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
     """Exemplars of every material, from the photos of the training and the teacher's masks."""
     data = config.data
@@ -64,10 +71,7 @@ def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
         own = [photo for photo in photos if photo.label == label]
         for photo in choose_exemplars(network, own, config.exemplars, data.style_size, config.seed):
             chosen.append((name, photo))
-    entries = (
-        (name, photo.path.stem, read_image(photo.path), read_mask(photo.mask) if photo.mask else None)
-        for name, photo in chosen
-    )
+    entries = ((name, photo.path.stem, *_with_mask(photo)) for name, photo in chosen)
     return StyleBank.build(network, entries)
 
 
