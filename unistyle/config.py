@@ -13,8 +13,9 @@ class DataConfig:
 
     photos: a folder a material, photos inside. split: file with a `material/stem` a line, the photos to train on;
     None takes all. masks: soft masks of the photos from the saliency teacher, `material/stem.png`; made there when
-    missing. contents, styles: further folders of photos to restyle and of style photos. objects: folder with `image/`
-    and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style is one of the materials.
+    missing; None takes photos whole. contents, styles: further folders of photos to restyle and of style photos.
+    objects: folder with `image/` and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style
+    is one of the materials.
     calibrate: file with the photos whose masks in `annotated` set the threshold of the foreground; None leaves 0.5.
     crop: side of the restyled crops; style_size, photo_sizes: (height, width) of style photos and of segmented ones.
     """

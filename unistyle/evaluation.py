@@ -128,7 +128,7 @@ def evaluate_bank(
 @torch.inference_mode()
 def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
     """Alpha `1 1 h w` of everything that the network takes for a material in a photo `1 3 h w`."""
-    return alpha_of(image, network.regions(network.segmenter(network.encoder(image))))
+    return alpha_of(image, network.regions(network.find(image)[1]))
 
 
 def evaluate_masks(network: UniStyleNetwork, photos: Iterable[Photo], device="cpu") -> Iterator[Row]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unistyle.features import content_distance, gram, luminance, resize_regions
+from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 
 
@@ -97,7 +98,7 @@ def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     mask). Material: cross entropy inside the mask, for photos whose material is known.
     """
     mask = resize_regions(mask, logits.shape[-2:])[:, 0]
-    foreground = logits[:, 1:].logsumexp(1) - logits[:, 0]
+    foreground = foreground_logit(logits)[:, 0]
     p = foreground.sigmoid()
     both = (p * mask).sum((1, 2))
     iou = (both + 1) / ((p + mask - p * mask).sum((1, 2)) + 1)

@@ -15,6 +15,7 @@ from unistyle.config import TrainConfig
 from unistyle.data import Photo, fit, material_photos
 from unistyle.images import read_image, read_mask
 from unistyle.metrics import best_threshold, has_boundary
+from unistyle.network.segmenter import foreground_logit
 from unistyle.network.unistyle import UniStyleNetwork
 from unistyle.styles import StyleBank
 
@@ -24,8 +25,7 @@ SMALLEST_REGION = 0.2  # share of the frame that a material must cover for the p
 @torch.inference_mode()
 def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
     """Probability `h w` that each pixel of a photo `3 h w` belongs to any material of the vocabulary."""
-    logits = network.segmenter(network.encoder(image[None]))
-    logit = logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+    logit = foreground_logit(network.find(image[None])[1])
     return F.interpolate(logit, size=image.shape[-2:], mode="bilinear")[0, 0].sigmoid()
 
 
@@ -75,12 +75,22 @@ def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
     return StyleBank.build(network, entries)
 
 
+def annotated_photos(config: TrainConfig) -> list[Photo]:
+    """The photos that the threshold is calibrated on; none where the settings name none. Raises what
+    `material_photos` does, so a run asks before it starts."""
+    data = config.data
+    return (
+        material_photos(data.photos, data.calibrate, data.annotated)
+        if data.annotated and data.calibrate
+        else []
+    )
+
+
 def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
     """The finished checkpoint of a run: threshold calibrated (where annotated masks are given), bank built."""
     network.cpu().eval()
     notes = {"steps": config.optimizer.steps}
-    if config.data.annotated and config.data.calibrate:
-        photos = material_photos(config.data.photos, config.data.calibrate, config.data.annotated)
+    if photos := annotated_photos(config):
         threshold, score = calibrate(network, photos, config.data.photo_sizes[-1])
         network.config = replace(network.config, threshold=threshold)
         notes |= {"calibration mean IU": round(score, 4)}

@@ -27,7 +27,7 @@ from unistyle.images import to_pil
 from unistyle.losses import VGGTargets, pixel_terms, segmentation_term, style_terms
 from unistyle.network.unistyle import Output, UniStyleNetwork
 from unistyle.preparation import gatys_results, make_network, make_pairs, saliency_masks
-from unistyle.release import release
+from unistyle.release import annotated_photos, release
 from unistyle.teachers.vgg import VGG19
 
 
@@ -48,7 +48,7 @@ class Student(nn.Module):
             features = network.encoder(pairs["style"])
         codes = network.stylizer.encode(features, pairs["style_region"])
         output = network(pairs["photo"], codes, pairs["region"])
-        logits = network.segmenter(network.encoder(masked["photo"])) if masked else None
+        logits = network.find(masked["photo"])[1] if masked else None
         return output, logits
 
 
@@ -117,6 +117,7 @@ class Trainer:
         set_seed(config.seed)
         self.out = Path(config.out)
         self.materials = materials_of(config.data.photos)
+        annotated_photos(config)  # a wrong path must not wait for the end of the run to be named
         saliency_masks(config, self.accelerator)
         photos = material_photos(config.data.photos, config.data.split, config.data.masks)
         network = make_network(config, self.materials)

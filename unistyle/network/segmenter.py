@@ -34,6 +34,11 @@ class Segmenter(nn.Module):
         return self.classify(x)
 
 
+def foreground_logit(logits: Tensor) -> Tensor:
+    """Logits `b 1+m h w` -> logit `b 1 h w` of any material against the background."""
+    return logits[:, 1:].logsumexp(dim=1, keepdim=True) - logits[:, :1]
+
+
 def material_regions(logits: Tensor, threshold: float, sharpness: float = 4.0) -> Tensor:
     """Logits `b 1+m h w` -> regions of the materials `b m h w` that sum to at most 1.
 
@@ -41,7 +46,7 @@ def material_regions(logits: Tensor, threshold: float, sharpness: float = 4.0) -
     out among the materials; `sharpness` above 1 makes both decisions firmer than the probabilities, since a photo
     restyled by half is neither one thing nor the other.
     """
-    background, materials = logits[:, :1].float(), logits[:, 1:].float()
-    foreground = materials.logsumexp(dim=1, keepdim=True) - background
+    logits = logits.float()
     offset = torch.logit(torch.tensor(threshold)).item()
-    return ((foreground - offset) * sharpness).sigmoid() * (materials * sharpness).softmax(dim=1)
+    foreground = ((foreground_logit(logits) - offset) * sharpness).sigmoid()
+    return foreground * (logits[:, 1:] * sharpness).softmax(dim=1)
