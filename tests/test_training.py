@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import train
-from unistyle.config import DataConfig, OptimizerConfig
+from unistyle.config import DataConfig, OptimizerConfig, TrainConfig
 from unistyle.data import (
     MaskedPhotos,
     Photo,
@@ -30,6 +30,7 @@ from unistyle.data import (
 from unistyle.losses import VGGTargets, describe_photo, pixel_terms, segmentation_term, style_terms
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.release import annotated_photos
 from unistyle.teachers.vgg import VGG19
 from unistyle.training import Student, finite, make_optimizer, make_schedule
 
@@ -273,6 +274,21 @@ def test_shipped_configs_are_valid():
         text = path.read_text()
         if "train.py --config" in text:
             assert train.parse([f"--config={path}"]).data.photos
+
+
+def test_masks_without_a_boundary_are_refused_for_calibration_before_the_run(photos, tmp_path):
+    for name in MATERIALS:
+        (tmp_path / name).mkdir()
+        Image.new("L", (80, 60), 255).save(tmp_path / name / "1.png")
+    (tmp_path / "val.txt").write_text("wool/1\nbrick/1\n")
+    data = DataConfig(str(photos / "materials/image"), calibrate=str(tmp_path / "val.txt"))
+    config = TrainConfig(data)
+    assert annotated_photos(config) == []
+    data.annotated = str(photos / "materials/mask")
+    assert len(annotated_photos(config)) == 2
+    data.annotated = str(tmp_path)
+    with pytest.raises(ValueError, match=r"fill their photos \(2 of them\)"):
+        annotated_photos(config)
 
 
 def test_train_end_to_end(recipe, tmp_path):

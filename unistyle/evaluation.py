@@ -163,7 +163,7 @@ def _name(photo: Photo) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
 
 
-def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=192) -> Image.Image:
+def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=320) -> Image.Image:
     """A grid to look at: a photo a row with the mask found, a style of the bank a column."""
     rows = []
     for photo in photos:

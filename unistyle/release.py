@@ -32,11 +32,10 @@ def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
 def calibrate(
     network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]
 ) -> tuple[float, float]:
-    """The threshold on the foreground's probability with the highest mean IU on annotated photos that have a
-    boundary to find, and that mean IU. Raises ValueError when none has one."""
+    """The threshold on the foreground's probability with the highest mean IU on annotated photos, and that mean
+    IU."""
     pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]
-    pairs = [(foreground(network, image), mask) for image, mask in pairs if has_boundary(mask)]
-    return best_threshold(*zip(*pairs, strict=True)) if pairs else best_threshold([], [])
+    return best_threshold(*zip(*((foreground(network, image), mask) for image, mask in pairs), strict=True))
 
 
 @torch.inference_mode()
@@ -76,14 +75,20 @@ def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
 
 
 def annotated_photos(config: TrainConfig) -> list[Photo]:
-    """The photos that the threshold is calibrated on; none where the settings name none. Raises what
-    `material_photos` does, so a run asks before it starts."""
+    """The photos that the threshold is calibrated on, those whose masks have a boundary to find; none where the
+    settings name none. Raises what `material_photos` and `fit` do, and ValueError where no mask has a boundary, so
+    a run asks before it starts."""
     data = config.data
-    return (
-        material_photos(data.photos, data.calibrate, data.annotated)
-        if data.annotated and data.calibrate
-        else []
-    )
+    if not (data.annotated and data.calibrate):
+        return []
+    photos = material_photos(data.photos, data.calibrate, data.annotated)
+    bounded = [photo for photo in photos if has_boundary(fit(photo, data.photo_sizes[-1])[1] > 0.5)]
+    if not bounded:
+        raise ValueError(
+            f"the masks of {data.calibrate} in {data.annotated} fill their photos ({len(photos)} of them): the "
+            "threshold is calibrated on masks that cover less than 95 %; give such, or leave data.calibrate out"
+        )
+    return bounded
 
 
 def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
