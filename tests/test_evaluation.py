@@ -19,7 +19,7 @@ from unistyle.features import content_distance, gram, gram_distance, resize_regi
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 from unistyle.report import summary, write_rows
-from unistyle.scores import changed, shading, style_scores
+from unistyle.scores import changed, periodic_energy, shading, style_scores
 from unistyle.styles import StyleBank
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.vgg import STYLE_LAYERS
@@ -117,6 +117,31 @@ def test_recolouring_does_not_change_what_grey_and_structure_say(vgg):
     scores = style_scores(vgg, job, job.photo + shift)
     assert scores["luminance"] == pytest.approx(1, abs=1e-3)
     assert abs(scores["relative"] - 1) > 1e-3
+
+
+def grating(period, u, v, size=64):
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    return (0.5 + 0.2 * torch.cos(2 * torch.pi * (u * y + v * x) / period)).expand(1, 3, size, size)
+
+
+@pytest.mark.parametrize("period", [2, 4])
+@pytest.mark.parametrize("direction", [(0, 1), (1, 0), (1, 1), (1, -1)])
+def test_periodic_energy_is_that_of_a_grating_of_the_period_alone(period, direction):
+    everywhere = torch.ones(1, 1, 64, 64)
+    # The mean power of a cosine of amplitude a is a^2 / 4 on one side of the spectrum; at 2 pixels the sides are one.
+    wanted = 0.2**2 / (1 if period == 2 else 4)
+    energy = periodic_energy(grating(period, *direction), everywhere, period).item()
+    assert energy == pytest.approx(wanted, rel=1e-3)
+    for other in (8, 16, 1000):
+        assert periodic_energy(grating(other, *direction), everywhere, period).item() < 1e-3 * wanted
+
+
+def test_periodic_energy_looks_at_the_region_alone():
+    image, region = torch.full((1, 3, 64, 96), 0.5), torch.zeros(1, 1, 64, 96)
+    image[..., 48:] = grating(2, 1, 1)[..., :48]
+    region[..., :24] = 1
+    assert periodic_energy(image, region, 2).item() < 1e-9
+    assert periodic_energy(image, 1 - region, 2).item() > 1e-3
 
 
 def test_shading_is_the_correlation_of_low_frequencies():
@@ -284,7 +309,7 @@ def test_the_sheet_command(data, checkpoint, tmp_path, capsys):
         capsys, "sheet", "--data", data, "--checkpoint", checkpoint, "--out", out, "--styles", "stone", "wood"
     )
     # A row for each material, whose first photo with a boundary is shown; photo, mask and two styles across.
-    assert Image.open(out).size == (4 * 192, 16 + 3 * 144)
+    assert Image.open(out).size == (4 * 320, 16 + 3 * 240)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import reduce
 from torch import Tensor, nn
 
 from unistyle.features import (
@@ -25,7 +26,8 @@ def style_scores(vgg: nn.Module, job: Job, result: Tensor) -> dict[str, float]:
     gram: mean over relu1_1 to relu4_1 of the Gram distance to the style; relative: over that of the untouched
     photo; the layers' names: the same for one layer; luminance, moments: as relative, for grey images and for
     mean and standard deviation; content: content distance to the photo at relu4_1; shading: correlation of
-    low-frequency luminance with the photo's; outside: 8-bit values that differ where the region is 0.
+    low-frequency luminance with the photo's; period2, period4: energy at these periods in pixels over the style's;
+    outside: 8-bit values that differ where the region is 0.
     """
     got, start, wanted = (vgg(x) for x in (result, job.photo, job.style))
     after, before = (_to_style("gram", f, wanted, job) for f in (got, start))
@@ -37,6 +39,11 @@ def style_scores(vgg: nn.Module, job: Job, result: Tensor) -> dict[str, float]:
     f, g = got[CONTENT_LAYER], start[CONTENT_LAYER]
     scores["content"] = content_distance(f, g, resize_regions(job.region, f.shape[-2:]))
     scores["shading"] = shading(result, job.photo, job.region)
+    for period in (2, 4):
+        found, own = (
+            periodic_energy(*x, period) for x in ((result, job.region), (job.style, job.style_region))
+        )
+        scores[f"period{period}"] = found / own.clamp_min(1e-9)
     scores["outside"] = changed(result, job.photo, job.region)
     return {name: float(value) for name, value in scores.items()}
 
@@ -67,6 +74,27 @@ def shading(result: Tensor, photo: Tensor, region: Tensor, blur: int = 16) -> Te
     a, b = (low(luminance(x) * region) / weight.clamp_min(EPS) for x in (result, photo))
     # For one channel the distance of normalised maps is 2 - 2 correlation.
     return 1 - content_distance(a, b, weight) / 2
+
+
+def periodic_energy(image: Tensor, region: Tensor, period: int, window: int = 16) -> Tensor:
+    """Energy that the luminance of an image `b 3 h w` has at one period in pixels, along rows, columns and diagonals,
+    inside `region` (b 1 h w); `b`.
+
+    A decoder that upsamples badly leaves a grid of period 2 or 4, which shows here as a peak: each frequency is
+    brought to 0 and averaged under a Hann window, whose answer to a constant is exactly 0 at both periods.
+    """
+    hann = torch.hann_window(window, device=image.device)
+    kernel = torch.outer(hann, hann)[None, None] / hann.sum() ** 2
+    rows, columns = (torch.arange(side, device=image.device) for side in image.shape[-2:])
+    energy = 0
+    for u, v in ((0, 1), (1, 0), (1, 1), (1, -1))[: 3 if period == 2 else 4]:  # at 2 the diagonals are one
+        phase = 2 * torch.pi * (u * rows[:, None] + v * columns) / period
+        parts = (F.conv2d(luminance(image) * wave, kernel) for wave in (phase.cos(), phase.sin()))
+        energy = energy + sum(part.square() for part in parts)
+    weight = F.conv2d(region, kernel)
+    return reduce(energy * weight, "b 1 h w -> b", "sum") / reduce(weight, "b 1 h w -> b", "sum").clamp_min(
+        EPS
+    )
 
 
 def changed(result: Tensor, photo: Tensor, alpha: Tensor) -> int:
