@@ -23,7 +23,7 @@ from unistyle.teachers.objects import (
     soft_iou_loss,
     train_objects,
 )
-from unistyle.teachers.saliency import SaliencyConfig, load_or_train, main, score_table
+from unistyle.teachers.saliency import SaliencyConfig, _Networks, load_or_train, main, score_table
 
 
 class TinyEncoder(nn.Module):
@@ -330,3 +330,18 @@ def test_table_scores_with_and_without_boundary():
     assert "1.000" in table
     with pytest.raises(ValueError, match="boundary"):
         score_table({"objects": [full * 0.8]}, [full])
+
+
+def test_networks_are_found_again_wherever_the_weights_lie(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return torch.nn.Linear(1, 1), {}
+
+    for name, content in (("a", b"same"), ("b", b"same"), ("c", b"other")):
+        (tmp_path / name).write_bytes(content)
+        config = SaliencyConfig(EncoderConfig(weights=str(tmp_path / name)))
+        networks = _Networks(tmp_path / "cache", config, lambda *_: None, "cpu")
+        networks.kept("classifier", [], lambda: torch.nn.Linear(1, 1), make)
+    assert len(made) == 2

@@ -64,7 +64,7 @@ class _Networks:
 
     def kept(self, name: str, key: list, empty: Callable[[], nn.Module], train: Callable) -> nn.Module:
         """The network kept under `key`, loaded into `empty()`, or else what `train()` gives with notes on it."""
-        path = self.cache / f"{name}-{digest(asdict(self.config.encoder), *key)}.safetensors"
+        path = self.cache / f"{name}-{digest(*_identity(self.config.encoder), *key)}.safetensors"
         if path.is_file():
             net = empty()
             net.load_state_dict(load_file(path))
@@ -109,6 +109,11 @@ class _Networks:
 
         key = [asdict(config), teacher.digest(), _contents(photos)]
         return self.kept("adapted", key, lambda: ObjectNet(self.encoder(False)), make)
+
+
+def _identity(encoder: EncoderConfig) -> tuple[str, bool, bytes]:
+    """What a backbone starts from, wherever its file lies."""
+    return encoder.name, encoder.pretrained, Path(encoder.weights).read_bytes() if encoder.weights else b""
 
 
 def _contents(photos: Sequence[Photo]) -> str:
