@@ -34,7 +34,8 @@ class Noise(nn.Module):
         rows, columns = (torch.arange(side, device=x.device) for side in x.shape[-2:])
         if self.training:
             rows, columns = (i + torch.randint(NOISE_SIDE, (1,), device=x.device) for i in (rows, columns))
-        return torch.addcmul(x, self.amount, tile[(rows % NOISE_SIDE)[:, None], columns % NOISE_SIDE])
+        noise = tile[(rows % NOISE_SIDE)[:, None], columns % NOISE_SIDE]
+        return torch.addcmul(x, self.amount.to(x.dtype), noise.to(x.dtype))
 
 
 class StyledConv(nn.Module):
