@@ -19,7 +19,8 @@ from unistyle.features import content_distance, gram, gram_distance, resize_regi
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 from unistyle.report import summary, write_rows
-from unistyle.scores import changed, periodic_energy, shading, style_scores
+from unistyle.scores import changed, periodic_energy, rim, shading, style_scores
+from unistyle.sheets import failure_kind
 from unistyle.styles import StyleBank
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.vgg import STYLE_LAYERS
@@ -328,3 +329,52 @@ def test_the_speed_benchmark_end_to_end(speed, checkpoint, capsys):
     assert heading.startswith("48 x 48, CPU")
     assert [row.split("  ")[0] for row in rows] == ["UniStyle", "LR-ASPP + AdaIN"]
     assert all(float(number) > 0 for row in rows for number in row[18:].split())
+
+
+@pytest.fixture
+def half():
+    """A photo of a gradient, its left half the region: photo and region at 48 x 96."""
+    photo = torch.linspace(0.2, 0.8, 48)[:, None].expand(1, 3, 48, 96).clone()
+    region = torch.zeros(1, 1, 48, 96)
+    region[..., :48] = 1
+    return photo, region
+
+
+def test_a_rim_is_measured_in_standard_deviations_of_the_result(half):
+    photo, region = half
+    result = 0.5 * photo + 0.1  # gain and offset alone make no rim
+    assert rim(result, photo, region).item() == pytest.approx(0, abs=1e-5)
+    result[..., 44:48] -= 0.1  # dark in the last four columns of the region
+    spread = result[..., :48].std(correction=0).item()
+    assert rim(result, photo, region).item() == pytest.approx(-0.1 / spread, rel=1e-3)
+
+
+def test_a_region_without_an_edge_has_no_rim(half):
+    photo, _ = half
+    assert rim(torch.rand(photo.shape), photo, torch.ones_like(photo[:, :1])).item() == 0
+
+
+def square(rows, columns):
+    mask = torch.zeros(20, 20, dtype=torch.bool)
+    mask[rows, columns] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    "found, annotated, kind",
+    [
+        (square(slice(0, 1), slice(0, 1)), square(slice(0, 10), slice(0, 10)), "nothing"),
+        (square(slice(0, 10), slice(0, 20)), square(slice(0, 20), slice(0, 20)), "close-up"),
+        (square(slice(8, 18), slice(0, 10)), square(slice(0, 10), slice(0, 10)), "elsewhere"),
+        (square(slice(0, 20), slice(0, 15)), square(slice(0, 10), slice(0, 10)), "spill"),
+        (square(slice(0, 4), slice(0, 10)), square(slice(0, 10), slice(0, 10)), "part"),
+    ],
+)
+def test_failures_are_sorted_by_kind(found, annotated, kind):
+    assert failure_kind(found, annotated) == kind
+
+
+def test_the_failures_command(data, checkpoint, tmp_path, capsys):
+    printed = run(capsys, "failures", "--data", data, "--checkpoint", checkpoint, "--out", tmp_path / "f")
+    kinds = [line.split(":")[0] for line in printed.splitlines()]
+    assert kinds and {p.stem for p in (tmp_path / "f").iterdir()} == set(kinds)

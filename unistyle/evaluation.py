@@ -7,11 +7,11 @@ Gatys optimisation, recolouring, the untouched photo. Commands: `python -m unist
 import argparse
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -23,6 +23,7 @@ from unistyle.network.unistyle import UniStyleNetwork
 from unistyle.pipeline import UniStyle
 from unistyle.report import Row, table, write_rows
 from unistyle.scores import changed, style_scores
+from unistyle.sheets import contact_sheet, failure_sheet, failures, sheet_photos
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, read_sized, recolour, restyle
 from unistyle.teachers.vgg import VGG19
 
@@ -163,22 +164,6 @@ def _name(photo: Photo) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
 
 
-def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=320) -> Image.Image:
-    """A grid to look at: a photo a row with the mask found, a style of the bank a column."""
-    rows = []
-    for photo in photos:
-        results = [model.restyle(photo.path, to=style) for style in styles]
-        rows.append([read_image(photo.path), results[0].mask, *(result.image for result in results)])
-    height, title = cell * 3 // 4, 16
-    sheet = Image.new("RGB", (cell * (len(styles) + 2), title + height * len(rows)), "white")
-    for column, text in enumerate(["photo", "mask", *styles]):
-        ImageDraw.Draw(sheet).text((column * cell + 4, 2), text, fill="black")
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row):
-            sheet.paste(image.convert("RGB").resize((cell, height)), (x * cell, title + y * height))
-    return sheet
-
-
 def split_photos(data: Path, split: str) -> list[Photo]:
     """Photos `data/image/MATERIAL/STEM.jpg` with masks `data/mask/MATERIAL/STEM.png`, named in `data/SPLIT.txt`."""
     return material_photos(data / "image", data / f"{split}.txt", data / "mask")
@@ -227,19 +212,21 @@ def _report(args: argparse.Namespace) -> None:
         write_rows(rows, args.out)
 
 
-def sheet_photos(photos: Iterable[Photo]) -> list[Photo]:
-    """The first photo of each material that shows an object, and not the material alone."""
-    chosen = {}
-    for photo in photos:
-        if has_boundary(to_tensor(read_mask(photo.mask)) > 0.5) and _large(photo):
-            chosen.setdefault(photo.label, photo)
-    return list(chosen.values())
-
-
 def _sheet(args: argparse.Namespace) -> None:
     model, photos = _model(args), sheet_photos(split_photos(args.data, args.split))
     sheet = contact_sheet(model, tqdm(photos, desc="sheet"), args.styles or model.styles)
     save_png(sheet, args.out)
+
+
+def _failures(args: argparse.Namespace) -> None:
+    network, photos = _model(args).network, split_photos(args.data, args.split)
+    find = lambda image: predicted_mask(network, image.to(args.device))  # noqa: E731
+    failed = failures(find, tqdm(photos, desc="masks"))
+    for kind, group in groupby(failed, key=lambda f: f.kind):
+        group = list(group)
+        save_png(failure_sheet(group), args.out / f"{kind}.png")
+        names = ", ".join(f"{_name(f.photo)} {f.score:.2f}" for f in group)
+        print(f"{kind}: {len(group)} of {len(photos)}: {names}")
 
 
 def _model(args: argparse.Namespace) -> UniStyle:
@@ -250,9 +237,11 @@ def _model(args: argparse.Namespace) -> UniStyle:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m unistyle.evaluation", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="style|bank|masks|outside|sheet")
+    commands = parser.add_subparsers(required=True, metavar="style|bank|masks|outside|sheet|failures")
 
-    def command(name: str, text: str, run=_report, rows=None) -> argparse.ArgumentParser:
+    def command(
+        name: str, text: str, run=_report, rows=None, out="file of the rows, .csv or .json"
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run, rows=rows)
         sub.add_argument(
@@ -261,9 +250,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--checkpoint", help="file, folder or hub id")
         sub.add_argument("--split", default="val", help="default: val")
         sub.add_argument("--device", default="cpu")
-        sub.add_argument(
-            "--out", type=Path, required=name == "sheet", help="PNG for a sheet, else .csv or .json"
-        )
+        sub.add_argument("--out", type=Path, required=run is not _report, help=out)
         return sub
 
     style = command("style", "statistics of restyled regions against their style's", rows=_style_rows)
@@ -279,8 +266,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
     command("masks", "predicted masks against annotated ones", rows=_mask_rows)
     command("outside", "what differs outside the mask: nothing should", rows=_outside_rows)
-    sheet = command("sheet", "photos against styles of the bank, to look at", run=_sheet)
+    sheet = command("sheet", "photos against styles of the bank, to look at", run=_sheet, out="PNG")
     sheet.add_argument("--styles", nargs="+", help="styles of the bank (default: all)")
+    command("failures", "masks that failed, a PNG a kind of failure", run=_failures, out="folder")
     return parser
 
 

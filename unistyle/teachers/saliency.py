@@ -38,13 +38,15 @@ class SaliencyConfig:
     """How the networks are trained and how their maps become masks.
 
     objects: training on photos with object masks; adapt: self-training after it, on those and on the own photos
-    with the masks found so far (0 steps: none); distinct_weight: share of the classifier's map in `combined`. The
-    biases, before and after self-training, put the boundary at 0.5; calibrated on the validation photos of FMD.
+    with the masks found so far (0 steps: none), rounds times, each with the masks of the round before;
+    distinct_weight: share of the classifier's map in `combined`. The biases, before and after self-training, put the
+    boundary at 0.5; calibrated on the validation photos of FMD.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     objects: ObjectConfig = field(default_factory=ObjectConfig)
     adapt: ObjectConfig = ADAPT
+    rounds: int = 1
     distinct_weight: float = 1.0
     bias: float = 1.4
     adapted_bias: float = 0.1
@@ -144,9 +146,10 @@ def load_or_train(
     pairs = [read_pair(p) for p in object_photos(objects)]
     weight = config.distinct_weight
     teacher = SaliencyTeacher(classifier, networks.object_net(pairs), weight, config.bias).to(device)
-    if config.adapt.steps == 0:
-        return teacher
-    return SaliencyTeacher(classifier, networks.adapted(teacher, pairs, train), weight, config.adapted_bias)
+    for _ in range(config.rounds if config.adapt.steps else 0):
+        adapted = networks.adapted(teacher, pairs, train)
+        teacher = SaliencyTeacher(classifier, adapted, weight, config.adapted_bias).to(device)
+    return teacher
 
 
 def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Photo], list[Photo]]:
