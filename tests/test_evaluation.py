@@ -361,7 +361,7 @@ def square(rows, columns):
 
 
 @pytest.mark.parametrize(
-    "found, annotated, kind",
+    ("found", "annotated", "kind"),
     [
         (square(slice(0, 1), slice(0, 1)), square(slice(0, 10), slice(0, 10)), "nothing"),
         (square(slice(0, 10), slice(0, 20)), square(slice(0, 20), slice(0, 20)), "close-up"),
@@ -377,4 +377,5 @@ def test_failures_are_sorted_by_kind(found, annotated, kind):
 def test_the_failures_command(data, checkpoint, tmp_path, capsys):
     printed = run(capsys, "failures", "--data", data, "--checkpoint", checkpoint, "--out", tmp_path / "f")
     kinds = [line.split(":")[0] for line in printed.splitlines()]
-    assert kinds and {p.stem for p in (tmp_path / "f").iterdir()} == set(kinds)
+    assert kinds
+    assert {p.stem for p in (tmp_path / "f").iterdir()} == set(kinds)

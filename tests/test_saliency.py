@@ -1,4 +1,5 @@
 import copy
+import math
 import shutil
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ from torch import nn
 from torchvision import tv_tensors
 
 from unistyle.data import material_photos
-from unistyle.images import read_mask
+from unistyle.images import read_mask, to_tensor
+from unistyle.metrics import best_threshold
 from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head, hold_out
+from unistyle.teachers.comparison import score_table
 from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 from unistyle.teachers.objects import (
@@ -23,7 +26,7 @@ from unistyle.teachers.objects import (
     soft_iou_loss,
     train_objects,
 )
-from unistyle.teachers.saliency import SaliencyConfig, _Networks, load_or_train, main, score_table
+from unistyle.teachers.saliency import SaliencyConfig, _Networks, calibrate, load_or_train, main
 
 
 class TinyEncoder(nn.Module):
@@ -345,3 +348,20 @@ def test_networks_are_found_again_wherever_the_weights_lie(tmp_path):
         networks = _Networks(tmp_path / "cache", config, lambda *_: None, "cpu")
         networks.kept("classifier", [], lambda: torch.nn.Linear(1, 1), make)
     assert len(made) == 2
+
+
+def test_the_bias_is_moved_until_a_half_is_the_best_threshold(folders, classifier):
+    photos = [replace(p, mask=folders / "masks" / p.path.relative_to(folders / "photos"))
+              for p in material_photos(folders / "photos")]  # fmt: skip
+    teacher = SaliencyTeacher(
+        MaterialClassifier(classifier.encoder, ("bright", "dark")), object_net(), bias=0.7
+    )
+    annotated = [to_tensor(read_mask(p.mask)) > 0.5 for p in photos]
+    teacher.mask_of = lambda photo: (None, (2 * (to_tensor(read_mask(photo.mask)) - 0.5) - 3).sigmoid())
+    before = teacher.bias
+    calibrate(teacher, [])
+    assert teacher.bias == before
+    calibrate(teacher, photos)
+    threshold, _ = best_threshold([teacher.mask_of(p)[1] for p in photos], annotated)
+    assert teacher.bias == pytest.approx(before - math.log(threshold / (1 - threshold)))
+    assert teacher.bias > before  # masks that are too small ask for a larger one

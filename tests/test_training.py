@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 import train
 from unistyle.config import DataConfig, OptimizerConfig, TrainConfig
@@ -35,38 +34,7 @@ from unistyle.teachers.vgg import VGG19
 from unistyle.training import Student, finite, make_optimizer, make_schedule
 
 ROOT = Path(__file__).parent.parent
-MATERIALS = ("brick", "wool")
-
-
-@pytest.fixture(scope="session")
-def vgg_weights(tmp_path_factory):
-    """A file of random VGG-19 weights."""
-    from torchvision.models.vgg import cfgs, make_layers
-
-    path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        layers = make_layers(cfgs["E"])
-    weights = {f"features.{k}": v for k, v in layers[:29].state_dict().items()}
-    save_file({k: v.half() for k, v in weights.items()}, path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    """Material folders with masks, and a folder of objects."""
-    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for name in MATERIALS:
-        for number in range(3):
-            for kind, shape in (("image", (60, 80, 3)), ("mask", (60, 80))):
-                path = root / "materials" / kind / name / f"{number}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
-    for kind, shape in (("image", (50, 50, 3)), ("mask", (50, 50))):
-        path = root / "objects" / kind / "a.png"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
-    return root
+MATERIALS = ("brick", "wool")  # as in conftest
 
 
 def materials(photos):
@@ -241,24 +209,6 @@ def test_a_few_steps_bring_the_style_nearer(vgg_weights):
         optimizer.step()
         values.append(style.item())
     assert values[-1] < 0.7 * values[0]
-
-
-@pytest.fixture
-def recipe(photos, vgg_weights, tmp_path):
-    """Command-line settings of a run of seconds."""
-    data = dict(photos=photos / "materials/image", masks=photos / "materials/mask", objects=photos / "objects",
-                annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt",
-                crop=32, style_size="[32, 48]", photo_sizes="[[32, 48], [64, 64]]")  # fmt: skip
-    (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
-    settings = {f"data.{k}": v for k, v in data.items()} | {
-        "encoder.name": "mobilenetv2_050", "encoder.pretrained": "false", "teachers.vgg": vgg_weights,
-        "teachers.gatys_pairs": 1, "teachers.gatys_iterations": 1, "teachers.gatys_cache": tmp_path / "gatys",
-        "optimizer.batch": 2, "out": tmp_path / "run", "checkpoint": tmp_path / "c.safetensors", "preview_every": 2,
-        "exemplars": 2, "save_minutes": 0,
-    }  # fmt: skip
-    return lambda steps, **more: [
-        f"--{k}={v}" for k, v in (settings | {"optimizer.steps": steps, "optimizer.warmup": 2} | more).items()
-    ]
 
 
 def test_an_unknown_key_and_a_wrong_type_are_named(capsys, recipe):

@@ -40,7 +40,8 @@ class DataConfig:
 class TeacherConfig:
     """vgg: weights of VGG-19 as safetensors, None for the hub's. gatys_pairs: how many results of the Gatys
     optimisation to train against, gatys_share how often they are drawn, gatys_cache where they are kept. objects,
-    adapt: training of the saliency teacher's object network, and its self-training; saliency_cache keeps both."""
+    adapt: training of the saliency teacher's object network, and its self-training in so many rounds; saliency_cache
+    keeps both."""
 
     vgg: str | None = None
     gatys_pairs: int = 48
@@ -49,6 +50,7 @@ class TeacherConfig:
     gatys_cache: str = "cache/gatys"
     objects: ObjectConfig = field(default_factory=ObjectConfig)
     adapt: ObjectConfig = field(default_factory=lambda: ADAPT)
+    rounds: int = 1
     saliency_cache: str = "cache/saliency"
 
 

@@ -12,6 +12,7 @@ from unistyle.config import TrainConfig
 from unistyle.data import Photo, StylePairs, material_photos
 from unistyle.images import list_images
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.release import annotated_photos
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
@@ -41,13 +42,14 @@ def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
         missing = [photo for photo in photos if not photo.mask.is_file()]
         if missing:
             bars = Bars()
-            settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt)
+            settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt, teachers.rounds)
             teacher = load_or_train(
                 data.photos,
                 teachers.saliency_cache,
                 settings,
                 data.split,
                 data.objects,
+                annotated_photos(config),
                 bars,
                 accelerator.device,
             )

@@ -4,11 +4,13 @@
 
 PHOTOS holds a folder a material with photos inside; OBJECTS holds photos and masks of objects in general (`image/`,
 `mask/`), as ECSSD does. Writes `DIR/material/stem.png`, 8-bit grey. Annotated masks in MASKS (`material/stem.png`)
-are for measuring, never for training: with them, a table gives pixel accuracy and mean IU of each method.
+are never trained on: with them, the masks' bias is calibrated on the photos held out, and a table gives pixel
+accuracy and mean IU of each method on these.
 """
 
 import copy
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -17,15 +19,17 @@ from pathlib import Path
 import torch
 from jsonargparse import ArgumentParser
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from unistyle.data import Photo, material_photos, materials_of, object_photos
 from unistyle.files import atomic
 from unistyle.images import read_mask, to_tensor
-from unistyle.metrics import best_threshold, has_boundary, mean_iu, pixel_accuracy
+from unistyle.metrics import best_threshold, has_boundary
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
+from unistyle.teachers.comparison import compare, with_masks
+from unistyle.teachers.maps import resize_mask
 from unistyle.teachers.masks import METHODS, SaliencyTeacher, digest, write_masks
 from unistyle.teachers.objects import ObjectConfig, ObjectNet, Pair, read_pair, shrunk_pair, train_objects
 
@@ -40,7 +44,7 @@ class SaliencyConfig:
     objects: training on photos with object masks; adapt: self-training after it, on those and on the own photos
     with the masks found so far (0 steps: none), rounds times, each with the masks of the round before;
     distinct_weight: share of the classifier's map in `combined`. The biases, before and after self-training, put the
-    boundary at 0.5; calibrated on the validation photos of FMD.
+    boundary at 0.5 where no annotated photos are given to calibrate them on.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -128,14 +132,16 @@ def load_or_train(
     config: SaliencyConfig = SaliencyConfig(),
     split: str | Path | None = None,
     objects: str | Path | None = None,
+    annotated: Sequence[Photo] = (),
     progress: Progress | None = None,
     device: str | torch.device = "cpu",
 ) -> SaliencyTeacher:
     """The teacher for a folder with a folder a material, trained as far as `cache` does not hold its networks.
 
     split: file with the photos to train on, a `material/stem` a line, the rest being held out; without it an eighth
-    of each material is. objects: folder with `image/` and `mask/`; None does without an object network. The header
-    of the classifier's file holds its accuracy on the photos held out.
+    of each material is. objects: folder with `image/` and `mask/`; None does without an object network. annotated:
+    photos with annotated masks that the bias of the masks is calibrated on, before and after self-training. The
+    header of the classifier's file holds its accuracy on the photos held out.
     """
     materials = materials_of(photos)
     train, held = split_photos(photos, split)
@@ -146,10 +152,23 @@ def load_or_train(
     pairs = [read_pair(p) for p in object_photos(objects)]
     weight = config.distinct_weight
     teacher = SaliencyTeacher(classifier, networks.object_net(pairs), weight, config.bias).to(device)
+    calibrate(teacher, annotated)
     for _ in range(config.rounds if config.adapt.steps else 0):
         adapted = networks.adapted(teacher, pairs, train)
         teacher = SaliencyTeacher(classifier, adapted, weight, config.adapted_bias).to(device)
+        calibrate(teacher, annotated)
     return teacher
+
+
+def calibrate(teacher: SaliencyTeacher, annotated: Sequence[Photo]) -> None:
+    """Move the teacher's bias so that the best threshold on its masks of annotated photos (those with a boundary) is
+    a half; without such photos it stays. Self-training needs it: masks that are too small teach smaller ones."""
+    masks = [to_tensor(read_mask(photo.mask)) > 0.5 for photo in annotated]
+    pairs = [(p, m) for p, m in zip(annotated, masks, strict=True) if has_boundary(m)]
+    if pairs:
+        found = [resize_mask(teacher.mask_of(photo)[1], mask.shape[-2:])[None].cpu() for photo, mask in pairs]
+        threshold, _ = best_threshold(found, [mask for _, mask in pairs])
+        teacher.bias -= math.log(threshold / (1 - threshold))
 
 
 def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Photo], list[Photo]]:
@@ -159,62 +178,6 @@ def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Pho
         return hold_out(everything)
     train = material_photos(photos, split)
     return train, [p for p in everything if p not in set(train)]
-
-
-def score_table(masks: dict[str, list[Tensor]], annotated: list[Tensor]) -> str:
-    """Pixel accuracy and mean IU of each method's soft masks against boolean ones (all `1 h w`), as text.
-
-    Each method at its own best common threshold on the photos with a boundary, and at 0.5; figures are means over
-    those photos and over all of them. Raises ValueError where no photo has a boundary.
-    """
-    bounded = [i for i, a in enumerate(annotated) if has_boundary(a)]
-    if not bounded:
-        raise ValueError(
-            "no annotated mask covers less than 95 % of its frame: there is no boundary to score"
-        )
-    lines = [
-        f"{len(annotated)} photos, {len(bounded)} with a boundary (mask below 95 % of the frame)",
-        f"{'':10} {'':9}   {'with a boundary':>18}   {'all photos':>18}",
-        f"{'method':10} {'threshold':>9}   {'accuracy':>9} {'mean IU':>8}   {'accuracy':>9} {'mean IU':>8}",
-    ]
-    for method, found in masks.items():
-        best, _ = best_threshold([found[i] for i in bounded], [annotated[i] for i in bounded])
-        for threshold in sorted({best, 0.5}):
-            scores = _scores(found, annotated, threshold)
-            (accuracy, iu), (accuracy_all, iu_all) = scores[bounded].mean(0).tolist(), scores.mean(0).tolist()
-            note = "  best" if threshold == best else ""
-            figures = f"{accuracy:9.3f} {iu:8.3f}   {accuracy_all:9.3f} {iu_all:8.3f}"
-            lines.append(f"{method:10} {threshold:9.2f}   {figures}{note}")
-    return "\n".join(lines)
-
-
-def _scores(masks: list[Tensor], annotated: list[Tensor], threshold: float) -> Tensor:
-    """Pixel accuracy and mean IU of each image, `n 2`."""
-    pairs = [(m > threshold, a) for m, a in zip(masks, annotated, strict=True)]
-    return torch.tensor([(pixel_accuracy(*p), mean_iu(*p)) for p in pairs])
-
-
-def compare(
-    teacher: SaliencyTeacher,
-    photos: Sequence[Photo],
-    annotated: str | Path,
-    cache: str | Path,
-    progress: Progress,
-) -> str:
-    """`score_table` of every method on the photos that have an annotated mask; soft masks are kept in `cache`."""
-    files = [Path(annotated) / teacher.materials[p.label] / f"{p.path.stem}.png" for p in photos]
-    chosen = [(photo, file) for photo, file in zip(photos, files, strict=True) if file.is_file()]
-    if not chosen:
-        raise FileNotFoundError(
-            f"none of the held-out photos has a mask in {annotated}: expected {files[0]}, for one"
-        )
-    photos, files = zip(*chosen, strict=True)
-    masks = {}
-    for method in teacher.methods:
-        folder = Path(cache) / "compare" / method
-        paths = write_masks(teacher, photos, folder, method, partial(progress, method))
-        masks[method] = [to_tensor(read_mask(path)) for path in paths]
-    return score_table(masks, [to_tensor(read_mask(file)) > 0.5 for file in files])
 
 
 class Bars:
@@ -244,7 +207,9 @@ def _parser() -> ArgumentParser:
         "--objects", type=str | None, help="folder with image/ and mask/ of objects in general"
     )
     parser.add_argument(
-        "--masks", type=str | None, help="annotated masks: print a table for the photos held out"
+        "--masks",
+        type=str | None,
+        help="annotated masks of the photos held out: calibrate on them, print a table",
     )
     parser.add_argument("--cache", type=str, default="cache/saliency", help="where the networks are kept")
     parser.add_argument("--device", type=str, default="cpu")
@@ -262,13 +227,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.encoder_weights:
         config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
     try:
-        bars = Bars()
-        teacher = load_or_train(args.photos, args.cache, config, args.split, args.objects, bars, args.device)
+        bars, annotated = Bars(), []
+        if args.masks:
+            held = split_photos(args.photos, args.split)[1]
+            annotated = with_masks(held, materials_of(args.photos), args.masks)
+        teacher = load_or_train(
+            args.photos, args.cache, config, args.split, args.objects, annotated, bars, args.device
+        )
         if args.out:
             write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
         if args.masks:
-            held = split_photos(args.photos, args.split)[1]
-            print(compare(teacher, held, args.masks, args.cache, bars))
+            print(compare(teacher, annotated, args.cache, bars))
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
 
