@@ -288,6 +288,22 @@ def test_the_style_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg)
         assert "n = 4" in text
         assert out.is_file()
     assert len(list((tmp_path / "cache").rglob("*.png"))) == 4
+    run(
+        capsys,
+        "style",
+        "--data",
+        data,
+        "--checkpoint",
+        checkpoint,
+        "--strength",
+        0,
+        "--pairs",
+        2,
+        "--out",
+        out,
+    )
+    rows = list(csv.DictReader(out.open()))
+    assert [float(row["relative"]) for row in rows] == [pytest.approx(1, abs=1e-3)] * 2
 
 
 def test_the_bank_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):

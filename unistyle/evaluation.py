@@ -63,12 +63,12 @@ def load_pair(pair: Pair, size: int = SIZE) -> Job:
     return Job(photo, style, region, style_region)
 
 
-def network_method(network: UniStyleNetwork) -> Method:
-    """The network: the code from the style's region, the photo restyled in its own."""
+def network_method(network: UniStyleNetwork, strength: float = 1.0) -> Method:
+    """The network: the code from the style's region, the photo restyled in its own, with a strength in [0, 1]."""
 
     @torch.inference_mode()
     def run(photo, region, style, style_region):
-        return network(photo, network.encode_style(style, style_region), region).image
+        return network(photo, network.encode_style(style, style_region), region, strength=strength).image
 
     return run
 
@@ -172,7 +172,7 @@ def split_photos(data: Path, split: str) -> list[Photo]:
 def _style_rows(args: argparse.Namespace) -> Iterator[Row]:
     vgg = VGG19(args.vgg_weights).to(args.device)
     methods = {
-        "network": lambda: network_method(_model(args).network),
+        "network": lambda: network_method(_model(args).network, args.strength),
         "whole": lambda: whole_method(_model(args).network),
         "gatys": lambda: gatys_method(vgg, GatysConfig(iterations=args.iterations), args.cache),
         "photo": lambda: photo_method,
@@ -257,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     methods = ("network", "whole", "gatys", "photo", "colour")
     style.add_argument("--method", choices=methods, default="network", help="default: network")
     style.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="of the Gatys method")
+    style.add_argument("--strength", type=float, default=1.0, help="of the network method (default: 1)")
     style.add_argument("--cache", type=Path, help="folder of finished Gatys results")
     bank = command("bank", "the same with styles named from the checkpoint's bank", rows=_bank_rows)
     bank.add_argument("--to", help="a style of the bank (default: the material of each pair's style)")
