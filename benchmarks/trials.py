@@ -83,10 +83,11 @@ def scores(checkpoint: str, data: Path, vgg: VGG19, pairs: int) -> dict[str, flo
 
 
 def picture(checkpoint: str, photos: list[Path], path: Path) -> None:
-    """The sample photos in several materials."""
+    """Photos in several materials."""
     model = UniStyle.from_pretrained(checkpoint)
-    rows = [row(model, photo, MATERIALS, (208, 156)) for photo in photos]
-    sheet(rows, ["photo", "mask", *MATERIALS]).save(path, quality=85)
+    styles = tuple(name for name in MATERIALS if name in model.styles) or tuple(model.styles)
+    rows = [row(model, photo, styles, (208, 156)) for photo in photos]
+    sheet(rows, ["photo", "mask", *styles]).save(path, quality=85)
 
 
 def table(found: dict[str, dict[str, float]]) -> str:

@@ -135,14 +135,17 @@ def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
 def evaluate_masks(network: UniStyleNetwork, photos: Iterable[Photo], device="cpu") -> Iterator[Row]:
     """Pixel accuracy and mean IU of the predicted mask (alpha above a half) of each photo, at the photo's size.
 
-    boundary: 1 where the annotated mask covers less than 95 % of the frame.
+    boundary: 1 where the annotated mask covers less than 95 % of the frame. halo: share of the frame where alpha is
+    above 0 and below a half outside the annotated mask.
     """
     for photo in photos:
         annotated = to_tensor(read_mask(photo.mask))[0] > 0.5
         alpha = predicted_mask(network, to_tensor(read_image(photo.path))[None].to(device))
         mask = (alpha > 0.5)[0, 0].cpu()
         scores = {"accuracy": pixel_accuracy(mask, annotated), "mean_iu": mean_iu(mask, annotated)}
-        yield {"photo": _name(photo), **scores, "boundary": float(has_boundary(annotated))}
+        faint = (alpha[0, 0].cpu() > 0) & ~mask & ~annotated
+        scores |= {"halo": faint.float().mean().item(), "boundary": float(has_boundary(annotated))}
+        yield {"photo": _name(photo), **scores}
 
 
 def evaluate_outside(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str]) -> Iterator[Row]:

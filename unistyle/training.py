@@ -105,7 +105,7 @@ def finite(terms: dict[str, Tensor], step: int) -> None:
 
 
 class Trainer:
-    """A run: its parts, its state on disk, its loop."""
+    """A run: its parts, its settings and state on disk, its loop."""
 
     def __init__(self, config: TrainConfig):
         self.config, opt = config, config.optimizer
@@ -116,6 +116,8 @@ class Trainer:
         )
         set_seed(config.seed)
         self.out = Path(config.out)
+        with atomic(self.out / "config.json") as temporary:
+            temporary.write_text(json.dumps(asdict(config), indent=2))
         self.materials = materials_of(config.data.photos)
         annotated_photos(config)  # a wrong path must not wait for the end of the run to be named
         saliency_masks(config, self.accelerator)
@@ -268,9 +270,7 @@ class Trainer:
 
 
 def train(config: TrainConfig) -> None:
-    """A whole run: the settings saved, the network trained, the checkpoint written."""
-    with atomic(Path(config.out) / "config.json") as temporary:
-        temporary.write_text(json.dumps(asdict(config), indent=2))
+    """A whole run: the network trained, the checkpoint written."""
     trainer = Trainer(config)
     averaged = trainer.run()
     if trainer.accelerator.is_main_process:

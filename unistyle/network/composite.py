@@ -8,9 +8,9 @@ from torch import Tensor
 from unistyle.features import luminance, resize_regions
 from unistyle.network.layers import resize
 
-MARGIN = (
-    0.02  # alpha below this is nothing and above 1 - this everything: the filter never quite reaches either
-)
+# Alpha below this is nothing and above 1 - this everything: what is faint is seen as a halo around an object, and a
+# filter of local linear models leaves much that is faint.
+MARGIN = 0.25
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
