@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -190,6 +191,8 @@ def test_nearest_goes_by_the_deepest_level():
 
 def test_exemplars_are_typical_and_differ(tmp_path):
     class ColourNetwork:
+        stylizer = SimpleNamespace(code_sizes=(3, 0))
+
         def encode_style(self, image, region):
             return image.mean((-2, -1))[:, None]
 

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from unistyle.features import (
     EPS,
     content_distance,
+    correlation,
     gram,
     gram_distance,
     luminance,
@@ -208,3 +209,22 @@ def test_regions_keep_their_area_and_their_sum_when_shrunk():
 def test_luminance_of_grey_is_grey():
     grey = torch.rand(2, 1, 4, 4)
     assert_close(luminance(grey.expand(2, 3, 4, 4)), grey)
+
+
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_correlations_of_a_binary_region_are_those_of_its_pixels(offset):
+    f, _ = sample(b=2, mean=offset)
+    f[:, 1] = 2 * f[:, 0] + f[:, 2]
+    inside = torch.rand(9, 7, generator=torch.Generator().manual_seed(4)) > 0.5
+    got = correlation(f, inside.expand(2, 1, 9, 7).float())
+    for b in range(2):
+        assert_close(got[b, 0], torch.corrcoef(f[b, :, inside]), rtol=1e-3, atol=1e-3)
+
+
+def test_correlations_of_nothing_are_finite():
+    f, w = sample()
+    f[:, 0] = 7  # a constant channel
+    w[:, 1] = 0  # an empty region
+    got = correlation(f, w)
+    assert got.isfinite().all()
+    assert got[:, 0, 0, 1:].abs().max() < 1e-3

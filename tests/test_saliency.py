@@ -303,7 +303,7 @@ def test_command_end_to_end(folders, capsys):
     assert len(written) == 8
     assert np.asarray(read_mask(written[0])).shape == (48, 48)
     networks = sorted((folders / "cache").glob("*.safetensors"))
-    assert [p.name.split("-")[0] for p in networks] == ["adapted", "classifier", "objects"]
+    assert [p.name.split("-")[0] for p in networks] == ["adapted", "adapted", "classifier", "objects"]
     stamps = [p.stat().st_mtime_ns for p in written + networks]
     main([*command, *FAST])
     assert stamps == [p.stat().st_mtime_ns for p in written + networks]

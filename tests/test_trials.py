@@ -49,7 +49,7 @@ def test_a_plan_is_run_and_told_as_a_table(trials, command, tmp_path, capsys):
     configs = {
         name: json.loads((out / name / "run/config.json").read_text()) for name in ("control", "smoother")
     }
-    assert [c["loss"]["smooth"] for c in configs.values()] == [0.03, 1]
+    assert [c["loss"]["smooth"] for c in configs.values()] == [0.06, 1]
     assert all(c["seed"] == 3 and c["optimizer"]["steps"] == 2 for c in configs.values())
     assert (out / "smoother/sheet.jpg").is_file()
     before = (out / "control/scores.json").stat().st_mtime_ns

@@ -50,7 +50,7 @@ class TeacherConfig:
     gatys_cache: str = "cache/gatys"
     objects: ObjectConfig = field(default_factory=ObjectConfig)
     adapt: ObjectConfig = field(default_factory=lambda: ADAPT)
-    rounds: int = 1
+    rounds: int = 2
     saliency_cache: str = "cache/saliency"
 
 
@@ -65,7 +65,7 @@ class LossWeights:
     gatys: float = 0.5
     identity: float = 0.5
     shading: float = 0.05
-    smooth: float = 0.03
+    smooth: float = 0.06
     segmentation: float = 0.5
 
 

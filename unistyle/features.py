@@ -74,6 +74,17 @@ def gram(f: Tensor, w: Tensor) -> Tensor:
 
 
 @_full_precision
+def correlation(f: Tensor, w: Tensor) -> Tensor:
+    """Correlation matrix, in [-1, 1], of the channels of `f` (b c h w) inside each region of `w` (b k h w);
+    `b k c c`, fp32. A channel that is constant there correlates with nothing."""
+    f = f.float()
+    f = f - reduce(f, "b c h w -> b c 1 1", "mean")  # a large mean would leave rounding errors alone
+    mean, std = moments(f, w)
+    covariance = gram(f, w) - einsum(mean, mean, "b k c, b k d -> b k c d")
+    return covariance / einsum(std, std, "b k c, b k d -> b k c d")
+
+
+@_full_precision
 def regional_adain(
     f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor, where: Tensor | None = None
 ) -> Tensor:

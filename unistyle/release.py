@@ -53,6 +53,7 @@ def choose_exemplars(
     if len(large) <= count:
         return [photo for photo, _, _ in large]
     codes = torch.cat([network.encode_style(image[None], mask[None])[:, 0] for _, image, mask in large])
+    codes = codes[:, : network.stylizer.code_sizes[0]]  # the moments
     points = whiten(codes.double().numpy() + 1e-6 * np.arange(len(codes))[:, None])  # no column is constant
     distance = ((points - np.median(points, axis=0)) ** 2).sum(1)
     typical = distance.argsort(kind="stable")[: max(count, len(points) // 2)]

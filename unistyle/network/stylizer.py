@@ -1,10 +1,12 @@
 """The stylization decoder: regional AdaIN at three strides, then convolutions to RGB.
 
 A style code is flat, `b k d`: for each of the strides 4, 8 and 16 the means, then the standard deviations, of a
-style's features inside the style's own region. AdaIN gives those moments to the photo's features (Huang and Belongie,
+style's features inside the style's own region; after them, the correlations there of a few projections of the
+features of each stride. AdaIN gives the moments to the photo's features (Huang and Belongie,
 "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization"). The decoder's convolutions would undo
 them, so each is followed by another regional AdaIN, towards moments that a small network reads off the code, as in
-StyleGAN (Karras et al., "A Style-Based Generator Architecture", section 2). As there (section 3.2), each convolution
+StyleGAN (Karras et al., "A Style-Based Generator Architecture", section 2); the correlations tell it which features
+go together, which moments alone do not (docs/trials.md has what they give). As there (section 3.2), each convolution
 also gets noise, without which a flat place of the photo could only become a flat place of the result.
 """
 
@@ -13,9 +15,10 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.features import moments, regional_adain, resize_regions
+from unistyle.features import correlation, moments, regional_adain, resize_regions
 from unistyle.network.layers import conv, resize
 
+PROJECTIONS = 24  # of a level's features, whose correlations are part of a code
 NOISE_SIDE = 256  # positions after which the noise repeats: 512 pixels of the photo at stride 2
 
 
@@ -79,7 +82,8 @@ class Regions:
 
 def split_code(code: Tensor, levels: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
     """A flat code `... d` -> mean and standard deviation `... c` of every level; `levels` are their channels."""
-    return [part.chunk(2, dim=-1) for part in code.split([2 * n for n in levels], dim=-1)]
+    sizes = [2 * n for n in levels]
+    return [part.chunk(2, dim=-1) for part in code[..., : sum(sizes)].split(sizes, dim=-1)]
 
 
 class Stylizer(nn.Module):
@@ -91,10 +95,12 @@ class Stylizer(nn.Module):
         # More channels than the backbone has, through a ReLU: their means and standard deviations then say more
         # about the joint distribution of the features than the moments of the features themselves.
         self.adapters = nn.ModuleList(nn.Conv2d(c, n, 1) for c, n in zip(channels, levels, strict=False))
+        self.projections = nn.ModuleList(nn.Conv2d(n, PROJECTIONS, 1) for n in levels)
+        self.register_buffer("pairs", torch.triu_indices(PROJECTIONS, PROJECTIONS, 1), persistent=False)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for size in self.code_sizes)
         self.embed = nn.Sequential(
-            nn.LayerNorm(self.code_size), nn.Linear(self.code_size, embedding), nn.ReLU(),
-            nn.Linear(embedding, embedding), nn.ReLU(),
-        )  # fmt: skip
+            nn.Linear(self.code_size, embedding), nn.ReLU(), nn.Linear(embedding, embedding), nn.ReLU()
+        )
         low, middle, deep = levels
         self.bottleneck = nn.ModuleList(StyledConv(deep, deep, embedding) for _ in range(3))
         self.merge8 = StyledConv(deep + middle, middle, embedding)
@@ -110,19 +116,33 @@ class Stylizer(nn.Module):
         self.register_buffer("noise", torch.randn(NOISE_SIDE, NOISE_SIDE))
 
     @property
+    def code_sizes(self) -> tuple[int, int]:
+        """Numbers of a code that are moments, and that are correlations."""
+        return 2 * sum(self.levels), len(self.levels) * self.pairs.shape[1]
+
+    @property
     def code_size(self) -> int:
-        return 2 * sum(self.levels)
+        return sum(self.code_sizes)
 
     def adapt(self, features: list[Tensor]) -> list[Tensor]:
         return [adapter(f).relu() for adapter, f in zip(self.adapters, features, strict=False)]
 
     def encode(self, features: list[Tensor], w: Tensor) -> Tensor:
         """Encoder features of a style and its regions `b k h w` -> codes `b k d`."""
-        codes = [torch.cat(moments(f, resize_regions(w, f.shape[-2:])), dim=-1) for f in self.adapt(features)]
-        return torch.cat(codes, dim=-1)
+        code, correlations, (rows, columns) = [], [], self.pairs
+        for f, project in zip(self.adapt(features), self.projections, strict=True):
+            inside = resize_regions(w, f.shape[-2:])
+            code += moments(f, inside)
+            correlations.append(correlation(project(f), inside)[..., rows, columns])
+        return torch.cat(code + correlations, dim=-1)
+
+    def embedding(self, codes: Tensor) -> Tensor:
+        """Codes `b k d` -> embeddings `b k e`, which the decoder's convolutions read their moments off."""
+        parts = codes.float().split(self.code_sizes, dim=-1)
+        return self.embed(torch.cat([norm(p) for norm, p in zip(self.norms, parts, strict=True)], dim=-1))
 
     def forward(self, features: list[Tensor], w: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
-        regions, style = Regions(w, self.noise), self.embed(codes.float())
+        regions, style = Regions(w, self.noise), self.embedding(codes)
         parts = zip(self.adapt(features), split_code(codes, self.levels), strict=True)
         four, eight, x = (regions.adain(f, *code) for f, code in parts)
         for block in self.bottleneck:

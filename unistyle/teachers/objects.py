@@ -25,13 +25,13 @@ Pair = tuple[Tensor, Tensor]  # a photo and its soft mask, uint8 `3 h w` and `1 
 
 @dataclass(frozen=True)
 class ObjectConfig:
-    """Training of the object network: 10 minutes on two cores.
+    """Training of the object network: 5 to 15 minutes on two cores.
 
     size: side of the square crops, px; crop_area: smallest and largest crop, as a share of the photo; encoder_lr:
     lower than lr because the encoder is pretrained; iou_weight: of the IoU term beside the cross-entropy.
     """
 
-    steps: int = 450
+    steps: int = 600
     batch_size: int = 16
     size: int = 256
     crop_area: tuple[float, float] = (0.15, 1.0)

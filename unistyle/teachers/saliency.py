@@ -50,10 +50,10 @@ class SaliencyConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     objects: ObjectConfig = field(default_factory=ObjectConfig)
     adapt: ObjectConfig = ADAPT
-    rounds: int = 1
+    rounds: int = 2
     distinct_weight: float = 1.0
-    bias: float = 1.4
-    adapted_bias: float = 0.1
+    bias: float = 2.4
+    adapted_bias: float = 0.8
 
 
 class _Networks:
