@@ -99,7 +99,7 @@ class TrainConfig:
     out: str = "runs/materials"
     checkpoint: str = "checkpoints/unistyle-materials.safetensors"
     start: str | None = None
-    exemplars: int = 6
+    exemplars: int = 3
     save_minutes: float = 5
     preview_every: int = 200
     cache_gb: float = 8
