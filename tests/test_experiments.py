@@ -1,0 +1,174 @@
+"""The experiments: scores by hand, what is kept and chosen, the report, all of it end to end on a tiny set."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_gatys import TinyVGG
+
+from unistyle.data import Photo
+from unistyle.experiments import plots, report, study
+from unistyle.experiments.__main__ import parse
+from unistyle.experiments.cache import Results
+from unistyle.experiments.config import ExperimentConfig, GatysSubset
+from unistyle.experiments.lab import Lab
+from unistyle.experiments.metrics import mask_scores
+from unistyle.experiments.resegmentation import subset
+from unistyle.experiments.vocabulary import link
+from unistyle.teachers.classifier import MaterialClassifier
+from unistyle.teachers.masks import SaliencyTeacher
+
+MATERIALS = ("leather", "metal", "stone")  # of the checkpoint in conftest
+
+
+def test_mask_scores_worked_out_by_hand():
+    annotated = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0]]).bool()
+    found = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]]).bool()
+    scores = mask_scores(found, annotated)
+    assert scores["accuracy"] == pytest.approx(5 / 8)  # two hits and three right blanks
+    assert scores["mean_iu"] == pytest.approx((2 / 5 + 3 / 6) / 2)
+    everything = torch.ones_like(annotated)
+    assert mask_scores(everything, everything) == {"accuracy": 1, "mean_iu": 1}  # no background: left out
+
+
+def test_a_result_is_made_once_and_survives_a_torn_line(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"x": len(made)}
+
+    assert Results(tmp_path / "r.jsonl").get(("a", 1), make) == {"x": 1}
+    with (tmp_path / "r.jsonl").open("a") as file:
+        file.write('{"key": "b", "ro')
+    again = Results(tmp_path / "r.jsonl")
+    assert again.get(("a", 1), make) == {"x": 1}
+    assert again.get(("a", 2), make) == {"x": 2}
+
+
+def test_a_subset_gives_each_material_its_share():
+    photos = [Photo(Path(f"{k}/{i}.jpg"), label=k) for k in range(4) for i in range(5)]
+    combinations = [(content, style) for content in "xy" for style in photos]
+    chosen = subset(combinations, 8, seed=0)
+    assert [sum(s.label == k for _, s in chosen) for k in range(4)] == [2, 2, 2, 2]
+    assert chosen == subset(combinations, 8, seed=0) != subset(combinations, 8, seed=1)
+    assert subset(combinations, 0, seed=0) == combinations
+
+
+def test_claims_are_marked_by_their_figures():
+    high = {"foliage": 0.8, "fabric": 0.7, "stone": 0.9}
+    rows = [
+        {"pipeline": p, "material": m, "content": c, f"{j}_mean_iu": high.get(m, 0.3)}
+        for p in ("network", "gatys") for c in study.SLIDES for m in (*study.HIGH, *study.LOW)
+        for j in ("saliency",)
+    ]  # fmt: skip
+    rows = [r | {"segmenter_mean_iu": 1 - r["saliency_mean_iu"]} for r in rows]
+    marks = {(c[0].split(" ")[0], c[2], c[3]): c[-1] for c in study.claims(rows)}
+    assert marks["foliage,", "network", "saliency"] == "yes"
+    assert marks["foliage,", "network", "segmenter"] == "no"
+
+
+def test_the_page_holds_its_pictures(tmp_path):
+    path = tmp_path / "figures" / "a.png"
+    path.parent.mkdir()
+    Image.new("RGB", (8, 8), "red").save(path)
+    text = (
+        "# Title\n\n" + report.figure(path, "Red", tmp_path) + "\n\n" + report.table(("a", "b"), [("x", 0.5)])
+    )
+    page, twin = report.write(text, "Title", tmp_path)
+    assert "figures/a.png" in twin.read_text()
+    assert "data:image/png;base64," in page.read_text()
+    assert "figures/a.png" not in page.read_text()
+    assert "<td>0.500</td>" in page.read_text()
+
+
+def test_charts_leave_their_numbers(tmp_path):
+    plots.bars({"mean IU": {"network": {"wood": 0.5}}}, tmp_path / "b.png", ["wood"])
+    plots.heat_map({("a", "b"): 0.25}, ["a", "b"], "shares", tmp_path / "h.png")
+    plots.spread({"network": [0.1, 0.2]}, "distance", tmp_path / "s.png")
+    assert all(Image.open(tmp_path / f"{n}.png").size[0] > 100 for n in "bhs")
+    assert list(csv.reader((tmp_path / "b.csv").open()))[1] == ["mean IU", "network", "wood", "0.5"]
+
+
+def test_a_vocabulary_of_links(tmp_path):
+    (tmp_path / "data" / "x").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "data" / "x" / name).write_bytes(b"")
+    assert link({"fluffy": ["x/*.jpg"]}, tmp_path / "data", tmp_path / "out") == {"fluffy": 2}
+    assert link({"fluffy": ["x/*.jpg"]}, tmp_path / "data", tmp_path / "out") == {"fluffy": 2}
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        link({"fluffy": ["nothing/*"]}, tmp_path / "data", tmp_path / "out")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A small annotated folder with the materials of the checkpoint, four photos each, two of them in val."""
+    root, rng, names = tmp_path / "data", np.random.default_rng(0), {"train": [], "val": []}
+    for material in MATERIALS:
+        for i in range(4):
+            mask = np.zeros((40, 48), np.uint8)
+            mask[4:36, 6 : 24 + 4 * i] = 255
+            photo = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            for kind, pixels in (("image", photo), ("mask", mask)):
+                path = root / kind / material / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
+    for split, lines in names.items():
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
+
+
+class TinyJudge:
+    def __call__(self, image, region):
+        return torch.tensor([[0.0, 1.0, 0.5]])
+
+
+def test_all_of_it_end_to_end(data, checkpoint, network, tmp_path, monkeypatch):
+    config = ExperimentConfig(
+        str(data), str(checkpoint), str(tmp_path / "out"), ["resegmentation", "saliency", "translation", "quality"],
+        ["leather/0", "leather/2"], styles=2, size=48, pairs=6,
+        gatys=GatysSubset(2, 1, str(tmp_path / "gatys")),
+    )  # fmt: skip
+    classifier = MaterialClassifier(network.encoder, MATERIALS)
+    monkeypatch.setattr(Lab, "vgg", TinyVGG())
+    monkeypatch.setattr(Lab, "teacher", SaliencyTeacher(classifier))
+    monkeypatch.setattr(Lab, "judge", TinyJudge())
+    page, twin = study.run(config)
+    text = twin.read_text()
+    for title in (
+        "segmented as",
+        "Claims of the slides",
+        "Where the material is",
+        "Taken for",
+        "Style and content",
+    ):
+        assert title in text
+    assert page.read_text().count("data:image/png") == text.count("![")
+    rows = json.loads((tmp_path / "out" / "resegmentation.json").read_text())
+    assert (
+        len(rows) == 2 + 2 * 6 + 2
+    )  # the untouched contents, every combination, the subset of the optimisation
+    stamps = {p: p.read_text() for p in (tmp_path / "out" / "results").iterdir()}
+    monkeypatch.setattr(Lab, "model", None)  # a second run asks nobody
+    study.run(config)
+    assert stamps == {p: p.read_text() for p in (tmp_path / "out" / "results").iterdir()}
+
+
+def test_an_unknown_setting_is_named(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--data=x", "--sytles=3"])
+    assert "sytles" in capsys.readouterr().err
+
+
+def test_an_unknown_study_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no study resegmentatoin"):
+        study.run(ExperimentConfig(str(tmp_path), studies=["resegmentatoin"]))
+
+
+def test_shipped_settings_are_valid():
+    assert parse([f"--config={Path(__file__).parents[1] / 'configs' / 'experiments.yaml'}"]).studies
