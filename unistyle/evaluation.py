@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from unistyle.data import Photo, material_photos
 from unistyle.images import read_image, read_mask, save_png, to_pil, to_tensor
-from unistyle.metrics import has_boundary, mean_iu, pixel_accuracy
+from unistyle.metrics import AREA, has_boundary, mean_iu, pixel_accuracy
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.unistyle import UniStyleNetwork
 from unistyle.pipeline import UniStyle
@@ -28,7 +28,6 @@ from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, read_sized, re
 from unistyle.teachers.vgg import VGG19
 
 SIZE = 256  # long side, in pixels, at which styles are compared
-AREA = 0.1  # share of the frame below which an annotated region has too few pixels for statistics
 
 # (photo 1 3 h w, region 1 1 h w, style 1 3 h w, style_region 1 1 h w) -> result 1 3 h w
 Method = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]

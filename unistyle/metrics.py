@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 THRESHOLDS = tuple(i / 100 for i in range(1, 100))
+AREA = 0.1  # share of the frame below which an annotated region has too few pixels for statistics, or to show
 FULL_FRAME = 0.95  # an annotated mask that covers this much of the frame has no boundary to find
 
 

@@ -13,13 +13,15 @@ Row = dict[str, str | float]
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Median, quartiles, mean and number of every score."""
+    """Median, quartiles, mean and number of every score, over the rows where it is a number."""
     keys = [key for key, value in rows[0].items() if not isinstance(value, str)]
     result = {}
     for key in keys:
         x = torch.tensor([row[key] for row in rows], dtype=torch.float64)
+        x = x[~x.isnan()]
+        count, x = len(x), x if len(x) else torch.full((1,), torch.nan, dtype=x.dtype)
         median, lower, upper = x.quantile(x.new_tensor([0.5, 0.25, 0.75])).tolist()
-        result[key] = dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=len(x))
+        result[key] = dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=count)
     return result
 
 

@@ -82,7 +82,8 @@ def shading(result: Tensor, photo: Tensor, region: Tensor, blur: int = 16) -> Te
 
 def rim(result: Tensor, photo: Tensor, region: Tensor, width: int = 4) -> Tensor:
     """How much lighter than further inside the result is along the region's edge, beyond what the photo is, in
-    standard deviations of the result's luminance; `b`. Negative is a dark rim; 0 where the region has no edge.
+    standard deviations of the result's luminance; `b`. Negative is a dark rim; not a number where the region has no
+    edge.
 
     The edge is what an erosion by `width` pixels takes off the region, further inside what the next `2 width` take;
     the frame is no edge. The photo's luminance is fitted to the result's inside the region first (gain and offset).
@@ -95,7 +96,7 @@ def rim(result: Tensor, photo: Tensor, region: Tensor, width: int = 4) -> Tensor
     rest = a - b * (mean(a * b, inside) / variance).view(-1, 1, 1, 1)
     spread = mean(a.square(), inside).clamp_min(EPS).sqrt()
     exists = (edge.sum((1, 2, 3)) > 0) & (inner.sum((1, 2, 3)) > 0)
-    return torch.where(exists, (mean(rest, edge) - mean(rest, inner)) / spread, 0.0)
+    return torch.where(exists, (mean(rest, edge) - mean(rest, inner)) / spread, torch.nan)
 
 
 def _bands(inside: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

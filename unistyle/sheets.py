@@ -8,10 +8,9 @@ from torch import Tensor
 
 from unistyle.data import Photo
 from unistyle.images import read_image, read_mask, to_pil, to_tensor
-from unistyle.metrics import has_boundary, mean_iu
+from unistyle.metrics import AREA, has_boundary, mean_iu
 from unistyle.pipeline import UniStyle
 
-SMALL = 0.1  # share of the frame below which a material is no subject to show
 FAILED = 0.6  # mean IU below which a mask has failed
 
 
@@ -32,7 +31,7 @@ def sheet_photos(photos: Iterable[Photo]) -> list[Photo]:
     chosen = {}
     for photo in photos:
         mask = to_tensor(read_mask(photo.mask))
-        if has_boundary(mask > 0.5) and mask.mean() >= SMALL:
+        if has_boundary(mask > 0.5) and mask.mean() >= AREA:
             chosen.setdefault(photo.label, photo)
     return list(chosen.values())
 

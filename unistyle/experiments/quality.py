@@ -7,6 +7,7 @@ from unistyle import evaluation
 from unistyle.experiments.lab import Lab, name_of
 from unistyle.report import Row
 from unistyle.scores import style_scores
+from unistyle.teachers.gatys import Job
 
 METHODS = ("photo", "gatys", "whole", "network")
 
@@ -15,7 +16,7 @@ def method_of(lab: Lab, name: str) -> evaluation.Method:
     """The methods by name; `whole` is AdaIN of the whole photo, pasted through the mask."""
     makers = {
         "photo": lambda: evaluation.photo_method,
-        "gatys": lambda: evaluation.gatys_method(lab.vgg, lab.gatys.config, lab.gatys.folder),
+        "gatys": lambda: lambda *job: lab.gatys.restyle(Job(job[0], job[2], job[1], job[3])),
         "whole": lambda: evaluation.whole_method(lab.model.network),
         "network": lambda: evaluation.network_method(lab.model.network),
     }

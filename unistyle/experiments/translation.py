@@ -8,7 +8,8 @@ import torch
 from unistyle import evaluation
 from unistyle.data import Photo
 from unistyle.experiments.lab import Lab, name_of
-from unistyle.metrics import has_boundary
+from unistyle.experiments.quality import method_of
+from unistyle.metrics import AREA, has_boundary
 from unistyle.report import Row
 from unistyle.teachers.gatys import Job
 
@@ -31,7 +32,7 @@ def combinations(lab: Lab) -> list[evaluation.Pair]:
 
 def _usable(lab: Lab, photo: Photo) -> bool:
     annotated = lab.sized(photo).annotated
-    return has_boundary(annotated > 0.5) and annotated.mean().item() >= evaluation.AREA
+    return has_boundary(annotated > 0.5) and annotated.mean().item() >= AREA
 
 
 def accuracy(lab: Lab) -> float:
@@ -44,7 +45,9 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
     """A row for each combination and method: photo, style, method, source, target and the material named; and one row
     with the judge's accuracy on `val`."""
     results, config = lab.results("translation"), lab.config
-    judge = results.get(("judge", config.size, config.data), lambda: {"accuracy": accuracy(lab)})
+    judge = results.get(
+        ("judge", config.size, config.data, config.judge), lambda: {"accuracy": accuracy(lab)}
+    )
     yield {"method": "judge"} | judge
     pairs = combinations(lab)
     chosen = {m: pairs for m in METHODS}
@@ -64,8 +67,6 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
 
 def named(lab: Lab, pair: evaluation.Pair, method: str) -> Row:
     """The material that the judge names inside the restyled region."""
-    from unistyle.experiments.quality import method_of
-
     (photo, region), (style, style_region) = (lab.sized(p) for p in pair)
     job = Job(photo, style, region, style_region)
     result = method_of(lab, method)(job.photo, job.region, job.style, job.style_region)
