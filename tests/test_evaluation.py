@@ -369,6 +369,7 @@ def test_a_region_without_an_edge_has_no_rim(half):
     photo, _ = half
     assert rim(torch.rand(photo.shape), photo, torch.ones_like(photo[:, :1])).isnan().all()
     rows = [{"rim": float("nan"), "x": 1.0}, {"rim": 0.5, "x": 2.0}]
+    assert summary(rows[:1])["rim"]["n"] == 0
     assert (summary(rows)["rim"]["median"], summary(rows)["rim"]["n"]) == (0.5, 1)
 
 

@@ -1,6 +1,9 @@
 """Every setting of a training run. `train.py` reads it from YAML; the resolved form is saved beside the run."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from jsonargparse import ArgumentParser
 
 from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.objects import ObjectConfig
@@ -104,3 +107,17 @@ class TrainConfig:
     preview_every: int = 200
     cache_gb: float = 8
     seed: int = 0
+
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(kind: type[Settings], program: str, description: str, argv: list[str] | None) -> Settings:
+    """Settings of a dataclass from `--config FILE.yaml` and dotted flags; an unknown key or a wrong type ends with its
+    name and exit code 2."""
+    parser = ArgumentParser(prog=program, description=description)
+    parser.add_argument("--config", action="config", help="YAML file with the settings below")
+    parser.add_class_arguments(kind, nested_key=None, as_group=False)
+    settings = parser.parse_args(argv)
+    settings.pop("config", None)
+    return kind(**parser.instantiate(settings).as_dict())

@@ -1,17 +1,11 @@
 """python -m unistyle.experiments --config configs/experiments.yaml"""
 
-from jsonargparse import ArgumentParser
-
+from unistyle.config import read_settings
 from unistyle.experiments.config import ExperimentConfig
 
 
 def parse(argv: list[str] | None = None) -> ExperimentConfig:
-    parser = ArgumentParser(prog="python -m unistyle.experiments", description=__doc__)
-    parser.add_argument("--config", action="config", help="YAML file with the settings below")
-    parser.add_class_arguments(ExperimentConfig, nested_key=None, as_group=False)
-    settings = parser.parse_args(argv)
-    settings.pop("config", None)
-    return ExperimentConfig(**parser.instantiate(settings).as_dict())
+    return read_settings(ExperimentConfig, "python -m unistyle.experiments", __doc__, argv)
 
 
 def main(argv: list[str] | None = None) -> None:
