@@ -23,6 +23,30 @@ def make_photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
     return Image.fromarray((base + rng.integers(0, 25, base.shape)).astype(np.uint8))
 
 
+def annotated_folder(root: Path, materials: tuple[str, ...]) -> Path:
+    """A small annotated folder: four photos a material, two of them in val, one with a full mask."""
+    rng = np.random.default_rng(0)
+    names = {"train": [], "val": []}
+    for material in materials:
+        for i in range(4):
+            size = (48, 40) if i % 2 else (40, 48)
+            mask = np.zeros(size[::-1], np.uint8)
+            mask[8 : 8 * (i + 2), 6:30] = 255
+            if i == 3:
+                mask[:] = 255
+            for kind, pixels in (
+                ("image", rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)),
+                ("mask", mask),
+            ):
+                path = root / kind / material / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
+    for split, lines in names.items():
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
+
+
 def make_network() -> UniStyleNetwork:
     """Random weights, with a segmenter whose decision differs from place to place."""
     with torch.random.fork_rng(devices=[]):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import annotated_folder
 from PIL import Image
 from test_gatys import TinyVGG, make_job
 from torch.testing import assert_close
@@ -35,27 +36,7 @@ def vgg():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A small annotated folder: three materials with four photos each, two of them in val, one with a full mask."""
-    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    names = {"train": [], "val": []}
-    for material in MATERIALS:
-        for i in range(4):
-            size = (48, 40) if i % 2 else (40, 48)
-            mask = np.zeros(size[::-1], np.uint8)
-            mask[8 : 8 * (i + 2), 6:30] = 255
-            if i == 3:
-                mask[:] = 255
-            for kind, pixels in (
-                ("image", rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)),
-                ("mask", mask),
-            ):
-                path = root / kind / material / f"{i}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
-            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
-    for split, lines in names.items():
-        (root / f"{split}.txt").write_text("\n".join(lines))
-    return root
+    return annotated_folder(tmp_path_factory.mktemp("data"), MATERIALS)
 
 
 @pytest.fixture(scope="module")

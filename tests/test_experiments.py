@@ -4,9 +4,9 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from conftest import annotated_folder
 from PIL import Image
 from test_gatys import TinyVGG
 
@@ -106,21 +106,7 @@ def test_a_vocabulary_of_links(tmp_path):
 
 @pytest.fixture
 def data(tmp_path):
-    """A small annotated folder with the materials of the checkpoint, four photos each, two of them in val."""
-    root, rng, names = tmp_path / "data", np.random.default_rng(0), {"train": [], "val": []}
-    for material in MATERIALS:
-        for i in range(4):
-            mask = np.zeros((40, 48), np.uint8)
-            mask[4:36, 6 : 24 + 4 * i] = 255
-            photo = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
-            for kind, pixels in (("image", photo), ("mask", mask)):
-                path = root / kind / material / f"{i}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
-            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
-    for split, lines in names.items():
-        (root / f"{split}.txt").write_text("\n".join(lines))
-    return root
+    return annotated_folder(tmp_path / "data", MATERIALS)
 
 
 class TinyJudge:
