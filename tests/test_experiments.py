@@ -50,12 +50,13 @@ def test_a_result_is_made_once_and_survives_a_torn_line(tmp_path):
     assert again.get(("a", 2), make) == {"x": 2}
 
 
-def test_a_subset_gives_each_material_its_share():
+def test_a_subset_gives_each_material_its_share_and_each_style_all_contents():
     photos = [Photo(Path(f"{k}/{i}.jpg"), label=k) for k in range(4) for i in range(5)]
     combinations = [(content, style) for content in "xy" for style in photos]
-    chosen = subset(combinations, 8, seed=0)
-    assert [sum(s.label == k for _, s in chosen) for k in range(4)] == [2, 2, 2, 2]
-    assert chosen == subset(combinations, 8, seed=0) != subset(combinations, 8, seed=1)
+    chosen = subset(combinations, 16, seed=0)
+    assert [sum(s.label == k for _, s in chosen) for k in range(4)] == [4, 4, 4, 4]
+    assert all({c for c, s in chosen if s == style} == {"x", "y"} for _, style in chosen)
+    assert chosen == subset(combinations, 16, seed=0) != subset(combinations, 16, seed=1)
     assert subset(combinations, 0, seed=0) == combinations
 
 
@@ -132,6 +133,9 @@ def test_all_of_it_end_to_end(data, checkpoint, network, tmp_path, monkeypatch):
         "Where the material is",
         "Taken for",
         "Style and content",
+        "Irregular texture and gloss",
+        "a ratio of",
+        "Steps of the protocol",
     ):
         assert title in text
     assert page.read_text().count("data:image/png") == text.count("![")

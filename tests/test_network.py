@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from unistyle.features import moments
 from unistyle.network.composite import alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.segmenter import material_regions
 from unistyle.network.stylizer import NOISE_SIDE, Noise
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.network.unistyle import SIGHT, NetworkConfig, UniStyleNetwork
 
 ENCODER = EncoderConfig("mobilenetv2_050", pretrained=False)
 
@@ -148,6 +149,20 @@ def test_routes_send_each_material_to_its_own_region(network):
         output = network(photo, code, routes=routes)
         materials = network.regions(output.logits)
     torch.testing.assert_close(output.regions, materials[:, :2])
+
+
+def test_materials_are_looked_for_at_one_size(network):
+    photo = torch.rand(1, 3, 2 * SIGHT, 2 * SIGHT + 96)
+    small = F.interpolate(photo, scale_factor=0.5, mode="bilinear", antialias=True)
+    with torch.no_grad():
+        features, logits = network.eval().find(photo)
+        _, wanted = network.find(small)
+    assert features[0].shape[-2:] == (
+        SIGHT // 2,
+        SIGHT // 2 + 24,
+    )  # the stylizer still has the photo's own size
+    assert logits.shape[-2:] == (SIGHT // 4, SIGHT // 4 + 12)
+    torch.testing.assert_close(logits, wanted)
 
 
 def test_regions_sum_to_at_most_one_and_follow_the_threshold():

@@ -26,9 +26,11 @@ from unistyle.data import (
     materials_of,
     object_photos,
 )
+from unistyle.features import periodic_energy
 from unistyle.losses import VGGTargets, describe_photo, pixel_terms, segmentation_term, style_terms
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.preparation import with_vocabulary
 from unistyle.release import annotated_photos
 from unistyle.teachers.vgg import VGG19
 from unistyle.training import Student, finite, make_optimizer, make_schedule
@@ -107,6 +109,12 @@ def test_objects_and_materials_take_turns(photos):
     assert data[2]["photo"].shape == data[3]["photo"].shape == (3, 64, 80)
 
 
+def test_a_material_of_few_photos_has_its_share(photos):
+    first, *_, last = materials(photos)
+    data = MaskedPhotos([[first] * 60 + [last]], [(32, 48)], 2, 60, seed=0)
+    assert 20 < sum(data[i]["label"] == last.label for i in range(60)) < 40
+
+
 def batch(same=0.0, fixed=-1):
     generator = torch.Generator().manual_seed(0)
     photo, style = (
@@ -155,6 +163,32 @@ def test_pixel_terms_hold_for_the_items_they_are_meant_for():
     assert terms["shading"] < 0.05  # half the luminance everywhere is a gain, which shading allows
     others = pixel_terms(batch(), item["photo"])
     assert others["gatys"] == others["identity"] == 0
+
+
+def test_grain_is_what_a_grid_adds_to_the_styles_own():
+    item = batch()
+    item["style"] = item["photo"]
+    item["style_region"] = item["region"]
+    assert pixel_terms(item, item["photo"])["grain"] == 0
+    rows, columns = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    grid = 0.2 * (-1.0) ** (rows + columns)  # the period of 2 alone
+    plain = torch.full_like(item["photo"], 0.5)
+    wanted = [
+        periodic_energy(item["photo"], item["region"], 2),
+        periodic_energy(plain + grid, item["region"], 2),
+    ]
+    torch.testing.assert_close(
+        pixel_terms(item, plain + grid)["grain"],
+        (wanted[1] / wanted[0]).log().mean() / 2,
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    assert pixel_terms(item, plain)["grain"] == 0  # less than the style's is no fault
+    faint = (plain + 0.01 * grid).requires_grad_()
+    item["style"] = torch.full_like(item["style"], 0.5)
+    pixel_terms(item, faint)["grain"].backward()
+    assert faint.grad.isfinite().all()
+    assert faint.grad.abs().max() > 0
 
 
 def test_segmentation_falls_as_the_logits_agree():
@@ -271,6 +305,19 @@ def test_two_processes_train_together(recipe, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     assert (tmp_path / "c.safetensors").is_file()
+
+
+def test_another_vocabulary_keeps_what_is_known(network):
+    other = with_vocabulary(network, ("brick", "stone"))
+    stone = 1 + network.config.materials.index("stone")
+    photo = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        (features, before), (same, after) = network.eval().find(photo), other.eval().find(photo)
+    torch.testing.assert_close(same, features)
+    close = dict(rtol=1e-4, atol=1e-3)  # of logits in the hundreds
+    torch.testing.assert_close(after[:, [0, 2]], before[:, [0, stone]], **close)
+    torch.testing.assert_close(after[:, 1], before[:, 1:].mean(1), **close)
+    assert with_vocabulary(network, network.config.materials) is network
 
 
 def test_killed_and_started_again_it_goes_on(recipe, tmp_path):

@@ -34,7 +34,7 @@ class DataConfig:
     calibrate: str | None = None
     crop: int = 128
     style_size: tuple[int, int] = (192, 256)
-    photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (384, 512)])
+    photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (288, 384)])
     crops_per_photo: int = 1
     workers: int = 0
 
@@ -69,6 +69,7 @@ class LossWeights:
     identity: float = 0.5
     shading: float = 0.05
     smooth: float = 0.06
+    grain: float = 0.1
     segmentation: float = 0.5
 
 
@@ -92,7 +93,7 @@ class OptimizerConfig:
 @dataclass
 class TrainConfig:
     """A training run. out: folder of state, logs, previews and the resolved config; checkpoint: the file it ends in.
-    start: a checkpoint to start from. exemplars: style codes a material in the bank."""
+    start: a checkpoint to start from, its vocabulary may be another. exemplars: style codes a material in the bank."""
 
     data: DataConfig
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

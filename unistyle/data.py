@@ -155,18 +155,26 @@ class StylePairs(Dataset):
         return self.pair(rng)
 
 
+def _by_material(photos: list[Photo]) -> list[list[Photo]]:
+    groups: dict[int, list[Photo]] = {}
+    for photo in photos:
+        groups.setdefault(photo.label, []).append(photo)
+    return list(groups.values())
+
+
 class MaskedPhotos(Dataset):
     """Whole photos with the soft mask of their foreground and their material: photo `3 h w`, mask `1 h w`, label.
 
-    Each is mirrored and cropped at random; photos of materials and of objects in general take turns, so that either
-    kind has its share whatever their numbers. Batches of `batch` take turns with the `sizes` (height, width): masks
-    are asked for at every size that users have.
+    Each is mirrored, cropped to half or more of its sides and changed in colour at random; photos of materials and of
+    objects in general take turns, and so do the materials, so that each has its share whatever their numbers. Batches
+    of `batch` take turns with the `sizes` (height, width): masks are asked for at every size that users have.
     """
 
     def __init__(
         self, kinds: list[list[Photo]], sizes: list[tuple[int, int]], batch: int, length: int, seed: int
     ):
-        self.kinds, self.sizes, self.batch = [k for k in kinds if k], sizes, batch
+        self.kinds = [_by_material(photos) for photos in kinds if photos]
+        self.sizes, self.batch = sizes, batch
         self.length, self.seed = length, seed
 
     def __len__(self) -> int:
@@ -174,11 +182,12 @@ class MaskedPhotos(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 3, index])
-        photos = self.kinds[index % len(self.kinds)]
+        groups = self.kinds[index % len(self.kinds)]
+        photos = groups[rng.integers(len(groups))]
         photo = photos[rng.integers(len(photos))]
         size = self.sizes[index // self.batch % len(self.sizes)]
         image, mask = load(photo)
-        share = rng.uniform(0.75, 1.0, size=2)
+        share = rng.uniform(0.5, 1.0, size=2)
         width, height = (max(1, int(side * s)) for side, s in zip(image.size, share, strict=True))
         left, top = (
             rng.integers(0, side - s + 1) for side, s in zip(image.size, (width, height), strict=True)
@@ -189,5 +198,6 @@ class MaskedPhotos(Dataset):
             for x in (image, mask)
         ]
         image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)
-        image = TF.adjust_brightness(image, rng.uniform(0.8, 1.2))
-        return dict(photo=TF.adjust_saturation(image, rng.uniform(0.7, 1.3)), mask=mask, label=photo.label)
+        for adjust in (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation):
+            image = adjust(image, rng.uniform(0.5, 1.5))
+        return dict(photo=image, mask=mask, label=photo.label)

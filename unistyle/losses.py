@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unistyle.features import content_distance, gram, luminance, resize_regions
+from unistyle.features import content_distance, gram, luminance, periodic_energy, resize_regions
 from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 
@@ -78,7 +78,8 @@ def _inside(error: Tensor, region: Tensor, chosen: Tensor) -> Tensor:
 
 def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]:
     """`gatys`: distance to the teacher's result. `identity`: the photo as its own style gives the photo back.
-    `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation."""
+    `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation.
+    `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it."""
     region, photo = batch["region"], batch["photo"]
     low = lambda x: F.avg_pool2d(luminance(x), blur, blur // 2)  # noqa: E731
     small = F.avg_pool2d(region, blur, blur // 2)
@@ -88,7 +89,19 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
         identity=_inside((image - photo).abs(), region, batch["same"].float()),
         shading=content_distance(low(image), low(photo), small).mean(),
         smooth=variation,
+        grain=_excess_grain(batch, image),
     )
+
+
+def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
+    """Logarithm of the energy at periods 2 and 4 over the style's, where that is above 0. `floor` is the energy of
+    less than one step of 8 bits: below it nothing is seen."""
+    excess = []
+    for period in (2, 4):
+        found = periodic_energy(image, batch["region"], period)
+        wanted = periodic_energy(batch["style"], batch["style_region"], period)
+        excess.append(((found + floor) / (wanted + floor)).log().relu())
+    return torch.stack(excess).mean()
 
 
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:

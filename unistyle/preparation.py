@@ -1,5 +1,6 @@
 """What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -20,16 +21,29 @@ from unistyle.teachers.vgg import VGG19
 
 
 def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
-    """A new network, or that of the checkpoint `config.start` where the vocabulary is the same."""
+    """A new network, or that of the checkpoint `config.start`, for the materials of the photos."""
     if config.start is None:
         return UniStyleNetwork(NetworkConfig(config.encoder, materials))
-    network = load_checkpoint(config.start).network
-    if network.config.materials != materials:
-        names = ", ".join(network.config.materials)
-        raise ValueError(
-            f"{config.start} knows {names}; the photos are of {', '.join(materials)}: start without it"
+    return with_vocabulary(load_checkpoint(config.start).network, materials).requires_grad_(True)
+
+
+def with_vocabulary(network: UniStyleNetwork, materials: tuple[str, ...]) -> UniStyleNetwork:
+    """The network with another vocabulary. Materials that it knows keep their classifier; new ones start as the mean
+    of all it knows: part of the foreground, told apart by training."""
+    known = network.config.materials
+    if known == materials:
+        return network
+    state = network.state_dict()
+    for name in ("segmenter.classify.weight", "segmenter.classify.bias"):
+        background, *own = state[name]
+        new = torch.stack(own).mean(0)
+        state[name] = torch.stack(
+            [background, *(own[known.index(m)] if m in known else new for m in materials)]
         )
-    return network.requires_grad_(True)
+    encoder = replace(network.config.encoder, pretrained=False)
+    other = UniStyleNetwork(replace(network.config, encoder=encoder, materials=materials))
+    other.load_state_dict(state)
+    return other
 
 
 def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:

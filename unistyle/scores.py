@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from einops import reduce
 from torch import Tensor, nn
 
 from unistyle.features import (
@@ -13,6 +12,7 @@ from unistyle.features import (
     luminance,
     moment_distance,
     moments,
+    periodic_energy,
     resize_regions,
 )
 from unistyle.teachers.gatys import Job
@@ -104,27 +104,6 @@ def _bands(inside: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
     outside = (~inside).float()  # a max-pool pads with minus infinity, so the frame erodes nothing
     near, far = (F.max_pool2d(outside, 2 * n + 1, 1, n) > 0 for n in (width, 3 * width))
     return inside, inside & near, inside & far & ~near
-
-
-def periodic_energy(image: Tensor, region: Tensor, period: int, window: int = 16) -> Tensor:
-    """Energy that the luminance of an image `b 3 h w` has at one period in pixels, along rows, columns and diagonals,
-    inside `region` (b 1 h w); `b`.
-
-    A decoder that upsamples badly leaves a grid of period 2 or 4, which shows here as a peak: each frequency is
-    brought to 0 and averaged under a Hann window, whose answer to a constant is exactly 0 at both periods.
-    """
-    hann = torch.hann_window(window, device=image.device)
-    kernel = torch.outer(hann, hann)[None, None] / hann.sum() ** 2
-    rows, columns = (torch.arange(side, device=image.device) for side in image.shape[-2:])
-    energy = 0
-    for u, v in ((0, 1), (1, 0), (1, 1), (1, -1))[: 3 if period == 2 else 4]:  # at 2 the diagonals are one
-        phase = 2 * torch.pi * (u * rows[:, None] + v * columns) / period
-        parts = (F.conv2d(luminance(image) * wave, kernel) for wave in (phase.cos(), phase.sin()))
-        energy = energy + sum(part.square() for part in parts)
-    weight = F.conv2d(region, kernel)
-    return reduce(energy * weight, "b 1 h w -> b", "sum") / reduce(weight, "b 1 h w -> b", "sum").clamp_min(
-        EPS
-    )
 
 
 def changed(result: Tensor, photo: Tensor, alpha: Tensor) -> int:

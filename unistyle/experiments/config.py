@@ -30,9 +30,10 @@ class ExperimentConfig:
     """What is measured, on which photos.
 
     data: folder of image/MATERIAL, mask/MATERIAL, train.txt and val.txt. contents: the photos of the slides,
-    MATERIAL/STEM. styles: style photos a material. size: long side of photos in pixels. pairs: of the studies of
-    quality and translation. objects, encoder, saliency_cache: of the saliency teacher, as in the config of training.
-    vgg, judge: weights of VGG-19 and of the independent classifier's ResNet-18, None for the hub's.
+    MATERIAL/STEM. styles: style photos a material. size: long side of photos in pixels. pairs: of the study of quality.
+    translations: photos of every ordered pair of materials. objects, encoder, saliency_cache: of the saliency teacher,
+    as in the config of training. vgg, judge: weights of VGG-19 and of the independent classifier's ResNet-18, None for
+    the hub's.
     """
 
     data: str
@@ -47,6 +48,7 @@ class ExperimentConfig:
     styles: int = 20
     size: int = 256
     pairs: int = 120
+    translations: int = 4
     seed: int = 0
     gatys: GatysSubset = field(default_factory=GatysSubset)
     onomatopoeia: Onomatopoeia = field(default_factory=Onomatopoeia)

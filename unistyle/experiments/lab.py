@@ -15,7 +15,7 @@ from unistyle.experiments.judges import MaterialJudge
 from unistyle.network.encoder import EncoderConfig
 from unistyle.pipeline import UniStyle
 from unistyle.teachers.gatys import GatysCache, GatysConfig, read_sized
-from unistyle.teachers.masks import SaliencyTeacher
+from unistyle.teachers.masks import SaliencyTeacher, digest
 from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
 from unistyle.teachers.vgg import VGG19
 
@@ -44,8 +44,8 @@ class Lab:
 
     @cached_property
     def version(self) -> str:
-        """Of the checkpoint: a part of the key of every result of the network."""
-        return file_digest(self.config.checkpoint)
+        """Of the checkpoint and of what the saliency teacher starts from: a part of the key of their results."""
+        return digest(file_digest(self.config.checkpoint), self.config.objects, self.config.encoder)
 
     @cached_property
     def vgg(self) -> VGG19:

@@ -27,8 +27,8 @@ JUDGES = ("saliency", "segmenter")
 
 
 class Steps(NamedTuple):
-    """The pictures of one combination, `1 3 h w` and masks `1 1 h w`; seconds of steps (3) and (4), not a
-    number where the result was on disk."""
+    """The pictures of one combination, `1 3 h w` and masks `1 1 h w`, steps (1), (3) and (4); seconds of the last two,
+    not a number where the result was on disk."""
 
     photo: Tensor
     mask: Tensor
@@ -80,40 +80,43 @@ def scored(lab: Lab, image: Tensor, label: int, annotated: Tensor) -> Row:
 
 
 def subset(combinations: list, count: int, seed: int) -> list:
-    """`count` combinations (0: all), drawn with the seed, in their order; materials of the style in turn, so that each
-    has its share."""
+    """`count` combinations of content and style (0: all), in their order: style photos drawn with the seed, each with
+    all of its contents, materials in turn, so that each has its share."""
     if not count or count >= len(combinations):
         return combinations
     rng, by_material = random.Random(seed), {}
     for number, (_, style) in enumerate(combinations):
-        by_material.setdefault(style.label, []).append(number)
-    for group in by_material.values():
-        rng.shuffle(group)
-    turns = [g[i] for i in range(len(combinations)) for g in by_material.values() if i < len(g)]
-    return [combinations[i] for i in sorted(turns[:count])]
+        by_material.setdefault(style.label, {}).setdefault(style, []).append(number)
+    drawn = [rng.sample(list(styles.values()), len(styles)) for styles in by_material.values()]
+    turns = [group[i] for i in range(len(combinations)) for group in drawn if i < len(group)]
+    return [combinations[i] for i in sorted([number for group in turns for number in group][:count])]
+
+
+def combinations(lab: Lab) -> dict[str, list[tuple[Photo, Photo]]]:
+    """Content and style photos for each pipeline."""
+    contents = [lab.named(name) for name in lab.config.contents]
+    everything = [(content, style) for content in contents for style in lab.style_photos()]
+    return {"network": everything, "gatys": subset(everything, lab.config.gatys.count, lab.config.seed)}
 
 
 def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
     """A row for each combination and pipeline: content, style, material, pipeline, scores of (5) by each judge, of the
     mask (3), seconds; rows of the pipeline `photo` judge the untouched photo as its own material."""
     config, results = lab.config, lab.results("resegmentation")
-    contents = [lab.named(name) for name in config.contents]
-    everything = [(content, style) for content in contents for style in lab.style_photos()]
-    chosen = {"network": everything, "gatys": subset(everything, config.gatys.count, config.seed)}
-    for content in contents:
+    for content in map(lab.named, config.contents):
         sized = lab.sized(content)
         key = ("photo", name_of(content), config.size, lab.version)
         yield {"content": name_of(content), "pipeline": "photo", "style": "", "material": ""} | results.get(
             key, lambda c=content, s=sized: scored(lab, s.image, c.label, s.annotated)
         )
-    for pipeline, combinations in chosen.items():
-        for index, (content, style) in enumerate(combinations):
+    for pipeline, chosen in combinations(lab).items():
+        for index, (content, style) in enumerate(chosen):
             names = {"content": name_of(content), "pipeline": pipeline, "style": name_of(style)}
             settings = config.gatys.iterations if pipeline == "gatys" else 0
             key = (*names.values(), config.size, settings, lab.version)
             row = results.get(key, lambda c=content, s=style, p=pipeline: combination(lab, c, s, p))
             yield names | {"material": style.path.parent.name} | row
-            progress(pipeline, index + 1, len(combinations))
+            progress(pipeline, index + 1, len(chosen))
 
 
 def steps(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Steps:
@@ -121,6 +124,17 @@ def steps(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Steps:
     if pipeline == "network":
         return with_network(lab, sized, style)
     return with_gatys(lab, sized, style, content.label)
+
+
+def whole(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Tensor:
+    """Step (2): the whole photo restyled, `1 3 h w`."""
+    photo, sized = lab.sized(content).image, lab.sized(style)
+    everywhere = torch.ones_like(photo[:, :1])
+    if pipeline == "gatys":
+        return lab.gatys.restyle(Job(photo, sized.image, everywhere, torch.ones_like(sized.annotated)))
+    network = lab.model.network
+    with torch.no_grad():
+        return network(photo, network.encode_style(sized.image), everywhere).image
 
 
 def combination(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Row:

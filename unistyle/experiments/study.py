@@ -2,10 +2,14 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from unistyle.data import Photo
 from unistyle.experiments import onomatopoeia, plots, quality, report, resegmentation, saliency, translation
+from unistyle.experiments.cache import file_digest
 from unistyle.experiments.config import ExperimentConfig
 from unistyle.experiments.lab import Lab
 from unistyle.files import atomic
@@ -55,15 +59,14 @@ def resegmentation_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
         parts.append(
             figures.text(f"resegmentation-{judge}", f"By the {judge}: means over content and style photos")
         )
-    pairs = {(r["content"], r["style"]) for r in done if r["pipeline"] == "gatys"}
-    common = [r for r in done if (r["content"], r["style"]) in pairs]
-    heads = ("judge", "pipeline", "pixel accuracy", "mean IU", "seconds a photo")
-    lines = [
-        (judge, pipeline, *(group_mean(common, f"{judge}_{s}", pipeline=pipeline) for s in ("accuracy", "mean_iu")),
-         group_mean(common, "seconds", pipeline=pipeline))
-        for judge in resegmentation.JUDGES for pipeline in resegmentation.PIPELINES
-    ]  # fmt: skip
-    parts += [f"On the {len(pairs)} combinations that both pipelines have:", report.table(heads, lines)]
+    bounds = [
+        mean(r[f"{judge}_mean_iu"] for r in rows if r["pipeline"] == "photo")
+        for judge in resegmentation.JUDGES
+    ]
+    own = " and ".join(
+        f"{x:.2f} by the {judge}" for x, judge in zip(bounds, resegmentation.JUDGES, strict=True)
+    )
+    parts.append(f"The untouched photos, found as their own material: mean IU {own}.")
     parts += ["### Claims of the slides", report.table(("claim", "slides", "pipeline", "judge", "here", "reproduced"),
                                                        claims(done))]  # fmt: skip
     return "\n\n".join(parts)
@@ -157,7 +160,8 @@ def quality_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
 
 def onomatopoeia_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
     """A sheet of photos, masks and results, and the scores where the word was found."""
-    config, path = lab.config.onomatopoeia, figures.path("onomatopoeia")
+    config = lab.config.onomatopoeia
+    path = figures.path(f"onomatopoeia-{file_digest(config.checkpoint)}")
     if not path.is_file():
         cells = []
         for source in onomatopoeia.sources(lab):
@@ -173,32 +177,117 @@ def onomatopoeia_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
     ]
     return "\n\n".join(
         [f"## {config.source} as {config.target}", "The photos stand in for a labelled set, which does not exist here.",
-         figures.text("onomatopoeia", f"found in {len(found)} of {len(rows)} photos"),
+         figures.text(path.stem, f"found in {len(found)} of {len(rows)} photos"),
          report.table(("median where found", "value"), lines)]
     )  # fmt: skip
 
 
-def contact_sheets(lab: Lab, figures: Figures) -> str:
-    """The photos of the slides (rows) in a style photo of each material (columns), by each pipeline."""
-    styles, parts = {}, ["## Pictures"]
-    for photo in lab.style_photos():
-        styles.setdefault(photo.path.parent.name, photo)
-    heads = [to_pil(lab.sized(p).image[0]) for p in styles.values()]
+def pictures(lab: Lab, figures: Figures) -> str:
+    """Sheets of the photos of the slides with one style photo a material, of those that both pipelines have: results
+    of each pipeline, and the steps of the protocol for each content."""
+    styles: dict[str, Photo] = {}
+    for _, style in resegmentation.combinations(lab)["gatys"]:
+        styles.setdefault(style.path.parent.name, style)
+    contents, parts = [lab.named(name) for name in lab.config.contents], ["## Pictures"]
     for pipeline in resegmentation.PIPELINES:
-        path = figures.path(f"sheet-{pipeline}")
+        path = figures.path(f"sheet-{pipeline}-{lab.version}")
         if not path.is_file():
-            blank = heads[0].copy()
-            blank.paste("white", (0, 0, *blank.size))
-            rows = [[blank, *heads]]
-            for name in lab.config.contents:
-                content = lab.named(name)
-                done = [resegmentation.steps(lab, content, s, pipeline) for s in styles.values()]
-                rows.append([to_pil(done[0].photo[0]), *(to_pil(d.result[0]) for d in done)])
-            save_png(page(["photo", *styles], rows, 192), path)
-        parts.append(
-            figures.text(f"sheet-{pipeline}", f"{pipeline}: style photos above, contents on the left")
+            save_png(results_sheet(lab, contents, styles, pipeline), path)
+        parts.append(figures.text(path.stem, f"{pipeline}: style photos above, contents on the left"))
+    for content in contents:
+        path = figures.path(f"steps-{content.path.stem}-{lab.version}")
+        if not path.is_file():
+            save_png(steps_sheet(lab, content, styles), path)
+        caption = (
+            "Steps of the protocol: (2) whole photo restyled, (3) material found, (4) region restyled, (5) the "
+            "style's material found by the saliency teacher"
         )
+        parts.append(figures.text(path.stem, caption))
     return "\n\n".join(parts)
+
+
+def results_sheet(
+    lab: Lab, contents: Sequence[Photo], styles: Mapping[str, Photo], pipeline: str
+) -> Image.Image:
+    """Style photos above, contents on the left."""
+    heads = [to_pil(lab.sized(p).image[0]) for p in styles.values()]
+    rows = [[Image.new("RGB", (4, 3), "white"), *heads]]
+    for content in contents:
+        done = [resegmentation.steps(lab, content, s, pipeline) for s in styles.values()]
+        rows.append([to_pil(done[0].photo[0]), *(to_pil(d.result[0]) for d in done)])
+    return page(["photo", *styles], rows, 192)
+
+
+def steps_sheet(lab: Lab, content: Photo, styles: Mapping[str, Photo]) -> Image.Image:
+    """A style photo a row, the steps of each pipeline beside it."""
+    rows = []
+    for style in styles.values():
+        row = [to_pil(lab.sized(style).image[0])]
+        for pipeline in resegmentation.PIPELINES:
+            done = resegmentation.steps(lab, content, style, pipeline)
+            again = resegmentation.judged(lab, done.result, style.label)["saliency"]
+            whole = resegmentation.whole(lab, content, style, pipeline)
+            row += [to_pil(x[0].float()) for x in (whole, done.mask, done.result, again)]
+        rows.append(row)
+    titles = [f"{pipeline} ({step})" for pipeline in resegmentation.PIPELINES for step in (2, 3, 4, 5)]
+    return page(["style", *titles], rows, 176)
+
+
+def findings(lab: Lab, rows: Mapping[str, list[Row]]) -> str:
+    """Irregular texture against gloss, and the network against the optimisation, by every study that was run."""
+    lines = []
+    for name, label, pipelines, score in MEASURES:
+        for pipeline in pipelines if name in rows else ():
+            own = [r for r in rows[name] if r.get("pipeline", r.get("method")) == pipeline]
+            groups = (mean(score(r) for r in own if style_material(r) in group) for group in (HIGH, LOW))
+            lines.append((label, pipeline, *groups))
+    parts = ["## Irregular texture and gloss",
+             f"Irregular: {', '.join(HIGH)}. Gloss: {', '.join(LOW)}. Materials are those of the style.",
+             report.table(("measure", "method", "irregular", "gloss"), lines)]  # fmt: skip
+    if "resegmentation" in rows:
+        parts += ["## The network against the optimisation", *against(lab, rows["resegmentation"])]
+    return "\n\n".join(parts)
+
+
+MEASURES = (
+    ("resegmentation", "mean IU of (5), saliency", resegmentation.PIPELINES, lambda r: r["saliency_mean_iu"]),
+    (
+        "resegmentation",
+        "mean IU of (5), segmenter",
+        resegmentation.PIPELINES,
+        lambda r: r["segmenter_mean_iu"],
+    ),
+    ("translation", "named as the target", translation.METHODS, lambda r: float(r["named"] == r["target"])),
+    ("quality", "Gram distance", quality.METHODS, lambda r: r["relative"]),
+)  # study, what is measured, its methods, the score of a row
+
+
+def style_material(row: Row) -> str:
+    return row["style"].partition("/")[0]
+
+
+def against(lab: Lab, rows: Sequence[Row]) -> list[str]:
+    """Mean IU of both pipelines on the combinations that both have, their ratio, and the same a material."""
+    common = shared(rows)
+    parts, names = [], resegmentation.PIPELINES
+    for judge in resegmentation.JUDGES:
+        lines = []
+        for material in (*lab.materials, "all"):
+            own = [r for r in common if material in (r["material"], "all")]
+            values = [group_mean(own, f"{judge}_mean_iu", pipeline=p) for p in names]
+            lines.append((material, *values, values[0] / values[1]))
+        parts += [f"Mean IU by the {judge}, {len(common) // len(names)} combinations:",
+                  report.table(("style", *names, "network / gatys"), lines)]  # fmt: skip
+    seconds = [group_mean(common, "seconds", pipeline=p) for p in names]
+    ratio = seconds[1] / seconds[0]
+    parts.append(f"Seconds a photo: {seconds[0]:.3f} against {seconds[1]:.1f}, a ratio of {ratio:.0f}.")
+    return parts
+
+
+def shared(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the combinations that both pipelines have."""
+    pairs = {(r["content"], r["style"]) for r in rows if r["pipeline"] == "gatys"}
+    return [r for r in rows if (r["content"], r["style"]) in pairs]
 
 
 SECTIONS: dict[str, tuple[Callable, Callable]] = {
@@ -215,12 +304,12 @@ def run(config: ExperimentConfig) -> tuple[Path, Path]:
     if unknown := set(config.studies) - set(SECTIONS):
         raise ValueError(f"no study {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
     lab, out = Lab(config), Path(config.out)
-    figures, parts = Figures(out), ["# Experiments"]
+    figures, parts, rows = Figures(out), ["# Experiments"], {}
     for name in config.studies:
         study, section = SECTIONS[name]
-        rows = list(study(lab, Bars()))
+        rows[name] = list(study(lab, Bars()))
         with atomic(out / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(rows, indent=1))
-        parts.append(section(lab, rows, figures))
-    parts.append(contact_sheets(lab, figures))
+            temporary.write_text(json.dumps(rows[name], indent=1))
+        parts.append(section(lab, rows[name], figures))
+    parts += [findings(lab, rows), pictures(lab, figures)]
     return report.write("\n\n".join(parts), "UniStyle: experiments", out)

@@ -17,16 +17,15 @@ METHODS = ("photo", "gatys", "network")
 
 
 def combinations(lab: Lab) -> list[evaluation.Pair]:
-    """For every ordered pair of materials A, B, contents of A in `val` with a large enough region, each with a style
-    photo of B in `train`; as many a pair of materials as `pairs` allows, one at least."""
+    """For every ordered pair of materials A, B, so many contents of A in `val` with a large enough region
+    (`translations`, or all there are), each with a style photo of B in `train`."""
     rng, materials = random.Random(lab.config.seed), range(len(lab.materials))
-    each = max(1, lab.config.pairs // (len(materials) * (len(materials) - 1)))
     contents = {k: [p for p in lab.photos["val"] if p.label == k and _usable(lab, p)] for k in materials}
     styles = {k: [p for p in lab.photos["train"] if p.label == k] for k in materials}
     return [
         evaluation.Pair(content, rng.choice(styles[b]))
         for a in materials for b in materials if a != b
-        for content in rng.sample(contents[a], min(each, len(contents[a])))
+        for content in rng.sample(contents[a], min(lab.config.translations, len(contents[a])))
     ]  # fmt: skip
 
 

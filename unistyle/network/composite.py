@@ -17,22 +17,32 @@ def _box(x: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
 
 
-def guided_upsample(regions: Tensor, photo: Tensor, radius: int = 4, eps: float = 1e-3) -> Tensor:
-    """Regions `b k h w` at low resolution -> `b k H W` at the photo's, with edges that follow the photo's luminance.
+def guided_upsample(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e-3) -> Tensor:
+    """A region `b 1 h w` at low resolution -> `b 1 H W` at the photo's, with edges that follow the photo's colours.
 
-    Fast guided filter: the local linear model is fitted at the low resolution and its two coefficients are brought to
-    full size (He and Sun, "Fast Guided Filter", algorithm 2). `radius` is in pixels of the low resolution, and smaller
-    where that is small; `eps` is the variance of the guide, for values in [0, 1], below which a place counts as flat.
+    Fast guided filter: the local linear model is fitted at the low resolution and its coefficients are brought to
+    full size (He and Sun, "Fast Guided Filter", algorithm 2), with colour as the guide (He et al., "Guided Image
+    Filtering", section 3.5). `radius` is in pixels of the low resolution, and smaller where that is small; `eps` is
+    the variance of the guide, for values in [0, 1], below which a place counts as flat.
     """
-    radius = min(radius, min(regions.shape[-2:]) // 8)
-    guide = luminance(photo.float())
-    small, p = resize_regions(guide, regions.shape[-2:]), regions.float()
-    mean, mean_p = _box(small, radius), _box(p, radius)
-    covariance = _box(small * p, radius) - mean * mean_p
-    a = covariance / (_box(small * small, radius) - mean * mean + eps)
-    b = mean_p - a * mean
+    size, photo, p = region.shape[-2:], photo.float(), region.float()
+    radius = min(radius, min(size) // 8)
+    guide = resize_regions(photo, size)
+    mean, mean_p = _box(guide, radius), _box(p, radius)
+    covariance = _box(guide * p, radius) - mean * mean_p
+    # Rows of the guide's covariance matrix. It is symmetric, so the columns of its inverse are the cross products of
+    # its rows over its determinant.
+    unit = torch.eye(3, device=p.device)[..., None, None]
+    x, y, z = (
+        _box(guide * guide[:, i, None], radius) - mean * mean[:, i, None] + eps * unit[i] for i in range(3)
+    )
+    columns = [torch.linalg.cross(*rows, dim=1) for rows in ((y, z), (z, x), (x, y))]
+    a = sum(covariance[:, i, None] * column for i, column in enumerate(columns))
+    a = a / (x * columns[0]).sum(1, keepdim=True)
+    b = mean_p - (a * mean).sum(1, keepdim=True)
     a, b = (resize(_box(c, radius), photo.shape[-2:]) for c in (a, b))
-    return (((a * guide + b) - MARGIN) / (1 - 2 * MARGIN)).clamp(0, 1)
+    filtered = (a * photo).sum(1, keepdim=True) + b
+    return ((filtered - MARGIN) / (1 - 2 * MARGIN)).clamp(0, 1)
 
 
 def alpha_of(photo: Tensor, regions: Tensor) -> Tensor:

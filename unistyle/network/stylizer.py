@@ -38,7 +38,7 @@ class Noise(nn.Module):
         if self.training:
             rows, columns = (i + torch.randint(NOISE_SIDE, (1,), device=x.device) for i in (rows, columns))
         noise = tile[(rows % NOISE_SIDE)[:, None], columns % NOISE_SIDE]
-        return torch.addcmul(x, self.amount.to(x.dtype), noise.to(x.dtype))
+        return x.addcmul_(self.amount.to(x.dtype), noise.to(x.dtype))
 
 
 class StyledConv(nn.Module):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import einsum, reduce
 from torch import Tensor, nn
 
@@ -13,6 +14,9 @@ from unistyle.network.segmenter import Segmenter, material_regions
 from unistyle.network.stylizer import Stylizer
 
 SMALLEST = 32  # pixels a side: below it the reflection padding at stride 16 has nothing to reflect
+# Short side in pixels at which materials are looked for. What a thing is shows better in a small photo than in a large
+# one, at any size of the photo (docs/trials.md); its outline is found again at full size by the guided filter.
+SIGHT = 288
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class NetworkConfig:
 
 
 class Output(NamedTuple):
-    """logits `b 1+m h/4 w/4`; regions `b k . .`; restyled `b 3 h w`; alpha `b 1 h w`; image `b 3 h w`."""
+    """logits `b 1+m . .`; regions `b k . .`; restyled `b 3 h w`; alpha `b 1 h w`; image `b 3 h w`."""
 
     logits: Tensor
     regions: Tensor
@@ -45,22 +49,30 @@ class UniStyleNetwork(nn.Module):
         self.stylizer = Stylizer(self.encoder.channels)
 
     def regions(self, logits: Tensor) -> Tensor:
-        """Regions `b m h/4 w/4`, one a material of the vocabulary."""
+        """Regions `b m . .` of the logits' size, one a material of the vocabulary."""
         return material_regions(logits, self.config.threshold)
 
     def encode_style(self, style: Tensor, region: Tensor | None = None) -> Tensor:
         """Style photo `b 3 h w` in [0, 1] -> code `b 1 d`. Without a region `b 1 h w` the segmenter finds it; where
         it finds next to nothing (less than 2 % of the photo) the whole photo is the style."""
-        features = self.encoder(style)
         if region is None:
-            region = reduce(self.regions(self.segmenter(features)), "b m h w -> b 1 h w", "sum")
+            features, logits = self.find(style)
+            region = reduce(self.regions(logits), "b m h w -> b 1 h w", "sum")
             region = torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
+        else:
+            features = self.encoder(style)
         return self.stylizer.encode(features, region)
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m h/4 w/4`."""
+        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m y/4 x/4`, where (y, x) is the
+        photo's size or, if that is larger, the one with a short side of `SIGHT`."""
         features = self.encoder(photo)
-        return features, self.segmenter(features)
+        scale = SIGHT / min(photo.shape[-2:])
+        if scale >= 1:
+            return features, self.segmenter(features)
+        size = [round(side * scale) for side in photo.shape[-2:]]
+        small = F.interpolate(photo, size, mode="bilinear", align_corners=False, antialias=True)
+        return features, self.segmenter(self.encoder(small))
 
     def render(
         self,
