@@ -15,6 +15,7 @@ from unistyle.experiments import plots, report, study
 from unistyle.experiments.__main__ import parse
 from unistyle.experiments.cache import Results
 from unistyle.experiments.config import ExperimentConfig, GatysSubset
+from unistyle.experiments.findings import HIGH, LOW
 from unistyle.experiments.lab import Lab
 from unistyle.experiments.metrics import mask_scores
 from unistyle.experiments.resegmentation import subset
@@ -64,7 +65,7 @@ def test_claims_are_marked_by_their_figures():
     high = {"foliage": 0.8, "fabric": 0.7, "stone": 0.9}
     rows = [
         {"pipeline": p, "material": m, "content": c, f"{j}_mean_iu": high.get(m, 0.3)}
-        for p in ("network", "gatys") for c in study.SLIDES for m in (*study.HIGH, *study.LOW)
+        for p in ("network", "gatys") for c in study.SLIDES for m in (*HIGH, *LOW)
         for j in ("saliency",)
     ]  # fmt: skip
     rows = [r | {"segmenter_mean_iu": 1 - r["saliency_mean_iu"]} for r in rows]
@@ -119,7 +120,7 @@ def test_all_of_it_end_to_end(data, checkpoint, network, tmp_path, monkeypatch):
     config = ExperimentConfig(
         str(data), str(checkpoint), str(tmp_path / "out"), ["resegmentation", "saliency", "translation", "quality"],
         ["leather/0", "leather/2"], styles=2, size=48, pairs=6,
-        gatys=GatysSubset(2, 1, str(tmp_path / "gatys")),
+        gatys=GatysSubset(2, 2, 1, str(tmp_path / "gatys")),
     )  # fmt: skip
     classifier = MaterialClassifier(network.encoder, MATERIALS)
     monkeypatch.setattr(Lab, "vgg", TinyVGG())

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class GatysSubset:
-    """The pairs that the Gatys teacher restyles too, where all of them would take hours: so many, drawn with the
-    seed, photos at `size` pixels of long side for every method. count 0: all of them."""
+    """What the Gatys teacher restyles too, where all of it would take hours. count: combinations of the resegmentation,
+    0 for all of them; others: pairs of the studies of translation and of quality, each, 0 for all. Drawn with the seed;
+    photos are of the same size for every method."""
 
     count: int = 40
+    others: int = 20
     iterations: int = 60
     cache: str = "cache/gatys"
 

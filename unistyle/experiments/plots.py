@@ -40,7 +40,7 @@ def bars(panels: Mapping[str, Series], path: Path, categories: Sequence[str]) ->
         axis.set_ylim(0, 1)
         axis.set_ylabel(title)
         axis.grid(axis="y", alpha=0.3)
-        axis.legend(loc="lower right", ncols=len(series))
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(series))  # above: no bar is hidden
     _numbers(path, ("score", "series", "category", "value"), rows)
     return _write(figure, path)
 
@@ -54,7 +54,7 @@ def heat_map(values: Mapping[tuple[str, str], float], names: Sequence[str], titl
         for j, value in enumerate(row):
             if value == value:
                 axis.text(
-                    j, i, f"{value:.1f}", ha="center", va="center", color="white" if value < 0.6 else "black"
+                    j, i, f"{value:.2f}", ha="center", va="center", color="white" if value < 0.6 else "black"
                 )
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.set_yticks(range(len(names)), names)

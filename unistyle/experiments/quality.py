@@ -25,7 +25,7 @@ def method_of(lab: Lab, name: str) -> evaluation.Method:
 
 def pairs_of(lab: Lab, method: str) -> list[evaluation.Pair]:
     """The pairs of the evaluation; for the optimisation only as many as the settings say."""
-    count = lab.config.gatys.count or lab.config.pairs if method == "gatys" else lab.config.pairs
+    count = lab.config.gatys.others or lab.config.pairs if method == "gatys" else lab.config.pairs
     contents = lab.photos["val"]
     pairs = evaluation.make_pairs(contents, contents + lab.photos["train"], lab.config.pairs, lab.config.seed)
     return pairs[:count]

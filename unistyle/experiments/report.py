@@ -1,18 +1,30 @@
-"""The report: Markdown with its figures beside it, and one HTML page with the same text and the figures inside."""
+"""The report: means of rows, tables, Markdown with its figures beside it, and one HTML page with the figures inside."""
 
 import base64
 import re
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from markdown import markdown
 
 from unistyle.files import atomic
+from unistyle.report import Row
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}"
     "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}"
 )
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean of what is a number; not a number where nothing is."""
+    known = [x for x in values if x == x]
+    return statistics.fmean(known) if known else float("nan")
+
+
+def group_mean(rows: Sequence[Row], score: str, **where: str) -> float:
+    return mean(r[score] for r in rows if all(r[k] == v for k, v in where.items()))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
@@ -25,6 +37,19 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
 def figure(path: Path, caption: str, root: Path) -> str:
     """A figure below `root`, in Markdown."""
     return f"![{caption}]({path.relative_to(root).as_posix()})\n\n*{caption}*"
+
+
+class Figures:
+    """Where the figures of the report are written."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        return self.root / "figures" / f"{name}.png"
+
+    def text(self, name: str, caption: str) -> str:
+        return figure(self.path(name), caption, self.root)
 
 
 def embedded(html: str, root: Path) -> str:

@@ -2,47 +2,32 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from unistyle.data import Photo
-from unistyle.experiments import onomatopoeia, plots, quality, report, resegmentation, saliency, translation
+from unistyle.experiments import (
+    findings,
+    onomatopoeia,
+    pictures,
+    plots,
+    quality,
+    report,
+    resegmentation,
+    saliency,
+    translation,
+)
 from unistyle.experiments.cache import file_digest
 from unistyle.experiments.config import ExperimentConfig
+from unistyle.experiments.findings import HIGH, LOW
 from unistyle.experiments.lab import Lab
+from unistyle.experiments.report import Figures, group_mean, mean
 from unistyle.files import atomic
-from unistyle.images import save_png, to_pil
+from unistyle.images import save_png
 from unistyle.report import Row
 from unistyle.sheets import page
 from unistyle.teachers.saliency import Bars
 
-HIGH, LOW = ("foliage", "fabric", "stone"), ("glass", "metal", "plastic")  # mean IU of these on the slides
 SLIDES = {"leather/leather_object_006_new": 0.77, "leather/leather_object_001_new": 0.61}  # fabric, mean IU
-
-
-def mean(values: Iterable[float]) -> float:
-    """Mean of what is a number; not a number where nothing is."""
-    known = [x for x in values if x == x]
-    return statistics.fmean(known) if known else float("nan")
-
-
-def group_mean(rows: Sequence[Row], score: str, **where: str) -> float:
-    return mean(r[score] for r in rows if all(r[k] == v for k, v in where.items()))
-
-
-class Figures:
-    """Where the figures of the report are written."""
-
-    def __init__(self, root: Path):
-        self.root = root
-
-    def path(self, name: str) -> Path:
-        return self.root / "figures" / f"{name}.png"
-
-    def text(self, name: str, caption: str) -> str:
-        return report.figure(self.path(name), caption, self.root)
 
 
 def resegmentation_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
@@ -182,114 +167,6 @@ def onomatopoeia_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
     )  # fmt: skip
 
 
-def pictures(lab: Lab, figures: Figures) -> str:
-    """Sheets of the photos of the slides with one style photo a material, of those that both pipelines have: results
-    of each pipeline, and the steps of the protocol for each content."""
-    styles: dict[str, Photo] = {}
-    for _, style in resegmentation.combinations(lab)["gatys"]:
-        styles.setdefault(style.path.parent.name, style)
-    contents, parts = [lab.named(name) for name in lab.config.contents], ["## Pictures"]
-    for pipeline in resegmentation.PIPELINES:
-        path = figures.path(f"sheet-{pipeline}-{lab.version}")
-        if not path.is_file():
-            save_png(results_sheet(lab, contents, styles, pipeline), path)
-        parts.append(figures.text(path.stem, f"{pipeline}: style photos above, contents on the left"))
-    for content in contents:
-        path = figures.path(f"steps-{content.path.stem}-{lab.version}")
-        if not path.is_file():
-            save_png(steps_sheet(lab, content, styles), path)
-        caption = (
-            "Steps of the protocol: (2) whole photo restyled, (3) material found, (4) region restyled, (5) the "
-            "style's material found by the saliency teacher"
-        )
-        parts.append(figures.text(path.stem, caption))
-    return "\n\n".join(parts)
-
-
-def results_sheet(
-    lab: Lab, contents: Sequence[Photo], styles: Mapping[str, Photo], pipeline: str
-) -> Image.Image:
-    """Style photos above, contents on the left."""
-    heads = [to_pil(lab.sized(p).image[0]) for p in styles.values()]
-    rows = [[Image.new("RGB", (4, 3), "white"), *heads]]
-    for content in contents:
-        done = [resegmentation.steps(lab, content, s, pipeline) for s in styles.values()]
-        rows.append([to_pil(done[0].photo[0]), *(to_pil(d.result[0]) for d in done)])
-    return page(["photo", *styles], rows, 192)
-
-
-def steps_sheet(lab: Lab, content: Photo, styles: Mapping[str, Photo]) -> Image.Image:
-    """A style photo a row, the steps of each pipeline beside it."""
-    rows = []
-    for style in styles.values():
-        row = [to_pil(lab.sized(style).image[0])]
-        for pipeline in resegmentation.PIPELINES:
-            done = resegmentation.steps(lab, content, style, pipeline)
-            again = resegmentation.judged(lab, done.result, style.label)["saliency"]
-            whole = resegmentation.whole(lab, content, style, pipeline)
-            row += [to_pil(x[0].float()) for x in (whole, done.mask, done.result, again)]
-        rows.append(row)
-    titles = [f"{pipeline} ({step})" for pipeline in resegmentation.PIPELINES for step in (2, 3, 4, 5)]
-    return page(["style", *titles], rows, 176)
-
-
-def findings(lab: Lab, rows: Mapping[str, list[Row]]) -> str:
-    """Irregular texture against gloss, and the network against the optimisation, by every study that was run."""
-    lines = []
-    for name, label, pipelines, score in MEASURES:
-        for pipeline in pipelines if name in rows else ():
-            own = [r for r in rows[name] if r.get("pipeline", r.get("method")) == pipeline]
-            groups = (mean(score(r) for r in own if style_material(r) in group) for group in (HIGH, LOW))
-            lines.append((label, pipeline, *groups))
-    parts = ["## Irregular texture and gloss",
-             f"Irregular: {', '.join(HIGH)}. Gloss: {', '.join(LOW)}. Materials are those of the style.",
-             report.table(("measure", "method", "irregular", "gloss"), lines)]  # fmt: skip
-    if "resegmentation" in rows:
-        parts += ["## The network against the optimisation", *against(lab, rows["resegmentation"])]
-    return "\n\n".join(parts)
-
-
-MEASURES = (
-    ("resegmentation", "mean IU of (5), saliency", resegmentation.PIPELINES, lambda r: r["saliency_mean_iu"]),
-    (
-        "resegmentation",
-        "mean IU of (5), segmenter",
-        resegmentation.PIPELINES,
-        lambda r: r["segmenter_mean_iu"],
-    ),
-    ("translation", "named as the target", translation.METHODS, lambda r: float(r["named"] == r["target"])),
-    ("quality", "Gram distance", quality.METHODS, lambda r: r["relative"]),
-)  # study, what is measured, its methods, the score of a row
-
-
-def style_material(row: Row) -> str:
-    return row["style"].partition("/")[0]
-
-
-def against(lab: Lab, rows: Sequence[Row]) -> list[str]:
-    """Mean IU of both pipelines on the combinations that both have, their ratio, and the same a material."""
-    common = shared(rows)
-    parts, names = [], resegmentation.PIPELINES
-    for judge in resegmentation.JUDGES:
-        lines = []
-        for material in (*lab.materials, "all"):
-            own = [r for r in common if material in (r["material"], "all")]
-            values = [group_mean(own, f"{judge}_mean_iu", pipeline=p) for p in names]
-            lines.append((material, *values, values[0] / values[1]))
-        parts += [f"Mean IU by the {judge}, {len(common) // len(names)} combinations:",
-                  report.table(("style", *names, "network / gatys"), lines)]  # fmt: skip
-    seconds = [group_mean(common, "seconds", pipeline=p) for p in names]
-    ratio = seconds[1] / seconds[0]
-    parts.append(f"Seconds a photo: {seconds[0]:.3f} against {seconds[1]:.1f}, a ratio of {ratio:.0f}.")
-    return parts
-
-
-def shared(rows: Sequence[Row]) -> list[Row]:
-    """Rows of the combinations that both pipelines have."""
-    pairs = {(r["content"], r["style"]) for r in rows if r["pipeline"] == "gatys"}
-    return [r for r in rows if (r["content"], r["style"]) in pairs]
-
-
 SECTIONS: dict[str, tuple[Callable, Callable]] = {
     "resegmentation": (resegmentation.study, resegmentation_section),
     "saliency": (saliency.study, saliency_section),
@@ -311,5 +188,5 @@ def run(config: ExperimentConfig) -> tuple[Path, Path]:
         with atomic(out / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(rows[name], indent=1))
         parts.append(section(lab, rows[name], figures))
-    parts += [findings(lab, rows), pictures(lab, figures)]
+    parts += [findings.findings(lab, rows), pictures.pictures(lab, figures)]
     return report.write("\n\n".join(parts), "UniStyle: experiments", out)

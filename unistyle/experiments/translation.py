@@ -50,8 +50,8 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
     yield {"method": "judge"} | judge
     pairs = combinations(lab)
     chosen = {m: pairs for m in METHODS}
-    if config.gatys.count:
-        chosen["gatys"] = random.Random(config.seed).sample(pairs, min(config.gatys.count, len(pairs)))
+    if config.gatys.others:
+        chosen["gatys"] = random.Random(config.seed).sample(pairs, min(config.gatys.others, len(pairs)))
     for method, group in chosen.items():
         for index, pair in enumerate(group):
             names = {"photo": name_of(pair.content), "style": name_of(pair.style), "method": method}
