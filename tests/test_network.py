@@ -1,11 +1,13 @@
 """The network: any size, one pass for several regions, exact outside, gradients everywhere."""
 
+from itertools import product
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from unistyle.features import moments
-from unistyle.network.composite import alpha_of, composite, guided_upsample
+from unistyle.network.composite import MARGIN, alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.segmenter import material_regions
 from unistyle.network.stylizer import NOISE_SIDE, Noise
@@ -195,6 +197,34 @@ def test_a_guided_mask_follows_the_edge_in_the_photo():
     assert fine[..., 44:].min() == 1
     step = fine[0, 0, 32].diff()
     assert step.argmax() == 29
+
+
+def test_a_guided_mask_follows_an_edge_of_colour_alone():
+    photo = torch.zeros(1, 3, 64, 64)
+    photo[:, 0, :, :30] = 0.7152  # red and green of one luminance
+    photo[:, 1, :, 30:] = 0.2126
+    coarse = torch.zeros(1, 1, 16, 16)
+    coarse[..., 7] = 0.5
+    coarse[..., 8:] = 1
+    assert guided_upsample(coarse, photo)[0, 0, 32].diff().argmax() == 29
+
+
+def test_the_guided_filter_solves_its_linear_model():
+    """At the photo's own size, against least squares solved in every window by a library."""
+    photo, region, radius, eps = images(1, 3, 24, 24), images(1, 1, 24, 24, seed=1), 2, 1e-2
+    models = torch.zeros(24, 24, 4)
+    for y, x in product(range(24), range(24)):
+        window = (slice(max(0, y - radius), y + radius + 1), slice(max(0, x - radius), x + radius + 1))
+        guide, p = photo[0][:, *window].flatten(1), region[0, 0][window].flatten()
+        covariance = torch.cov(guide, correction=0) + eps * torch.eye(3)
+        a = torch.linalg.solve(covariance, (guide * p).mean(1) - guide.mean(1) * p.mean())
+        models[y, x] = torch.cat([a, (p.mean() - a @ guide.mean(1))[None]])
+    averaged = F.avg_pool2d(models.permute(2, 0, 1), 2 * radius + 1, 1, radius, count_include_pad=False)
+    wanted = (averaged[:3] * photo[0]).sum(0) + averaged[3]
+    wanted = ((wanted - MARGIN) / (1 - 2 * MARGIN)).clamp(0, 1)
+    torch.testing.assert_close(
+        guided_upsample(region, photo, radius, eps)[0, 0], wanted, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_a_mask_of_the_photos_size_is_taken_as_it_is():

@@ -40,7 +40,8 @@ def bars(panels: Mapping[str, Series], path: Path, categories: Sequence[str]) ->
         axis.set_ylim(0, 1)
         axis.set_ylabel(title)
         axis.grid(axis="y", alpha=0.3)
-        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(series))  # above: no bar is hidden
+    # One legend, above the first panel, where it hides no bar and no label.
+    axes[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(axes[0, 0].containers))
     _numbers(path, ("score", "series", "category", "value"), rows)
     return _write(figure, path)
 

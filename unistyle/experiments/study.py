@@ -34,6 +34,11 @@ def resegmentation_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
     """Bars a material for each pipeline and judge, and the claims of the slides."""
     done, materials = [r for r in rows if r["material"]], lab.materials
     parts = ["## Restyled, then segmented as the style's material"]
+    numbers = [sum(r["pipeline"] == p for r in done) for p in resegmentation.PIPELINES]
+    counts = " and ".join(
+        f"{n} combinations of the {p} pipeline"
+        for n, p in zip(numbers, resegmentation.PIPELINES, strict=True)
+    )
     for judge in resegmentation.JUDGES:
         panels = {
             title: {p: {m: group_mean(done, f"{judge}_{score}", pipeline=p, material=m) for m in materials}
@@ -41,9 +46,7 @@ def resegmentation_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
             for title, score in (("pixel accuracy", "accuracy"), ("mean IU", "mean_iu"))
         }  # fmt: skip
         plots.bars(panels, figures.path(f"resegmentation-{judge}"), materials)
-        parts.append(
-            figures.text(f"resegmentation-{judge}", f"By the {judge}: means over content and style photos")
-        )
+        parts.append(figures.text(f"resegmentation-{judge}", f"By the {judge}: means over {counts}"))
     bounds = [
         mean(r[f"{judge}_mean_iu"] for r in rows if r["pipeline"] == "photo")
         for judge in resegmentation.JUDGES
