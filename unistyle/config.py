@@ -20,7 +20,8 @@ class DataConfig:
     objects: folder with `image/` and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style
     is one of the materials.
     calibrate: file with the photos whose masks in `annotated` set the threshold of the foreground; None leaves 0.5.
-    crop: side of the restyled crops; style_size, photo_sizes: (height, width) of style photos and of segmented ones.
+    crop: side of the restyled crops; style_size, photo_sizes: (height, width) of style photos and of segmented ones,
+    which the network reduces where they are larger than it looks for materials at.
     """
 
     photos: str
