@@ -127,14 +127,14 @@ def steps(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Steps:
 
 
 def whole(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Tensor:
-    """Step (2): the whole photo restyled, `1 3 h w`."""
-    photo, sized = lab.sized(content).image, lab.sized(style)
-    everywhere = torch.ones_like(photo[:, :1])
+    """Step (2): the whole photo in the style of the whole style photo, `1 3 h w`."""
+    photo, image = lab.sized(content).image, lab.sized(style).image
+    everywhere, own = (torch.ones_like(x[:, :1]) for x in (photo, image))
     if pipeline == "gatys":
-        return lab.gatys.restyle(Job(photo, sized.image, everywhere, torch.ones_like(sized.annotated)))
+        return lab.gatys.restyle(Job(photo, image, everywhere, own))
     network = lab.model.network
     with torch.no_grad():
-        return network(photo, network.encode_style(sized.image), everywhere).image
+        return network(photo, network.encode_style(image, own), everywhere).image
 
 
 def combination(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Row:

@@ -57,7 +57,8 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
             names = {"photo": name_of(pair.content), "style": name_of(pair.style), "method": method}
             settings = config.gatys.iterations if method == "gatys" else lab.version
             row = results.get(
-                (*names.values(), config.size, settings), lambda p=pair, m=method: named(lab, p, m)
+                (*names.values(), config.size, settings, config.judge),
+                lambda p=pair, m=method: named(lab, p, m),
             )
             materials = {"source": pair.content.path.parent.name, "target": pair.style.path.parent.name}
             yield names | materials | row

@@ -25,8 +25,8 @@ NOISE_SIDE = 256  # positions after which the noise repeats: 512 pixels of the p
 class Noise(nn.Module):
     """White noise, always the same at the same position, so that a photo always gives the same result.
 
-    Each channel takes as much as it has learned to; the AdaIN that follows lets a style turn those channels up or
-    down. In training the noise is shifted at random, or the decoder would learn it by heart.
+    Added in place. Each channel takes as much as it has learned to; the AdaIN that follows lets a style turn those
+    channels up or down. In training the noise is shifted at random, or the decoder would learn it by heart.
     """
 
     def __init__(self, channels: int):
