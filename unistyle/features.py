@@ -89,7 +89,12 @@ def correlation(f: Tensor, w: Tensor) -> Tensor:
 
 @_full_precision
 def regional_adain(
-    f: Tensor, w: Tensor, style_mean: Tensor, style_std: Tensor, where: Tensor | None = None
+    f: Tensor,
+    w: Tensor,
+    style_mean: Tensor,
+    style_std: Tensor,
+    where: Tensor | None = None,
+    own: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Give every region of `f` the moments of its style and leave the rest alone.
 
@@ -97,9 +102,10 @@ def regional_adain(
     and the style's moments `b k c`. One region with w = 1 is AdaIN (Huang and Belongie, "Arbitrary Style Transfer in
     Real-time with Adaptive Instance Normalization", equation 8). `where` (b k h w, default `w`) are the shares with
     which the styles are applied, if they differ from the regions that `f`'s own moments come from; of size 1 x 1,
-    the same everywhere. Returns the dtype of `f`.
+    the same everywhere. `own`: the moments of `f` (b k c) where they are known, as for a part of a larger photo.
+    Returns the dtype of `f`.
     """
-    mean, std = moments(f, w)
+    mean, std = moments(f, w) if own is None else own
     scale = style_std.float() / std
     shift = style_mean.float() - mean * scale
     # Affine in f for every region, so the sum over regions is one scale and one shift at each position.

@@ -1,28 +1,37 @@
 """The public class: photos in; restyled photos, masks and what was found out."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import einsum, rearrange, reduce
 from PIL import Image
 from torch import Tensor
 
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.devices import pick_device, pick_precision
+from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
 from unistyle.features import resize_regions
-from unistyle.images import ImageError, Photo, mask_from_pil, photo_from_pil, read_photo, to_pil, to_tensor
-from unistyle.network.composite import alpha_of, composite
+from unistyle.images import ImageError, Photo, mask_from_pil, photo_from_pil, read_photo
+from unistyle.network.composite import composite, guided_apply, guided_model
+from unistyle.network.tiles import part_of_resized, restyle_in_tiles
 from unistyle.network.unistyle import SMALLEST
 from unistyle.styles import UnknownName, encode_photo, fit, nearest
+
+log = logging.getLogger(__name__)
 
 REST = "*"  # in a mapping: every material that it does not name
 MAX_SIZE = 1024  # pixels; the network has seen objects of a few hundred, and larger ones get a finer grain
 COLORS = ("style", "keep")
 FOUND = 0.01  # share of the frame from which a material counts as found
+# Pixels that one pass takes, at some 400 bytes each on a CPU; more go in tiles.
+PIXELS_AT_ONCE = {"cpu": 2**21}
+PIXELS_AT_ONCE_ELSEWHERE = 2**24
+LEAST_AT_ONCE = 2**18  # where memory does not suffice for this, tiles do not help
+BAND = 2**21  # pixels of a photo that are laid over it at a time
 
 AnyPhoto = Image.Image | Photo | str | Path
 
@@ -58,11 +67,22 @@ class Plan(tuple[Target, ...]):
 
 
 class _Stack(NamedTuple):
-    """Photos of one size: rgb `b 3 h w`; visible `b 1 h w`, 0 where transparent; mask `b 1 h w` or None."""
+    """Photos of one size, uint8: rgb `b 3 h w`; visible `b 1 h w`, 0 where transparent, or None for nowhere; mask
+    `b 1 h w` or None."""
 
     rgb: Tensor
-    visible: Tensor
+    visible: Tensor | None
     mask: Tensor | None
+
+
+class _Restyled(NamedTuple):
+    """What the network gave: found regions `b m . .`, the plan's regions `b k . .`, rows of the chosen styles (b
+    lists of k), and the restyled photo at its working size, float or uint8 `b 3 . .`."""
+
+    found: Tensor
+    regions: Tensor
+    chosen: list[list[int]]
+    image: Tensor
 
 
 class UniStyle:
@@ -74,6 +94,9 @@ class UniStyle:
         is absent."""
         self.device, self.dtype = pick_device(device), pick_precision(precision)
         self.network = checkpoint.network.eval().to(self.device, memory_format=torch.channels_last)
+        if self.device.type == "cpu" and self.dtype == torch.float32:
+            use_onednn(self.network)
+        self.pixels_at_once = PIXELS_AT_ONCE.get(self.device.type, PIXELS_AT_ONCE_ELSEWHERE)
         self.bank, self.notes = checkpoint.bank, checkpoint.notes
 
     @classmethod
@@ -129,7 +152,9 @@ class UniStyle:
 
         strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own
         colours with the style's luminance alone. max_size: the network sees the photo with at most this
-        longer side, in pixels; the result is laid over the photo at full size. None: no limit.
+        longer side, in pixels; the result is laid over the photo at full size. None: no limit. What is more than
+        `pixels_at_once` goes through the network in tiles; where memory runs out, fewer photos and then tiles
+        are tried, with a warning.
         """
         _check_options(strength, color, max_size)
         plan = self.plan(to)
@@ -138,24 +163,65 @@ class UniStyle:
                 f"a mask is one region, for one style; got {len(plan)}: {', '.join(t.key for t in plan)}"
             )
         photos = [_as_photo(photo) for photo in photos]
+        options = dict(strength=strength, keep_color=color == "keep", max_size=max_size)
+        most = max(1, self.pixels_at_once // _working_pixels(*photos[0].size, max_size))
+        results = []
+        for i in range(0, len(photos), most):
+            own = masks and masks[i : i + most]
+            results += self._within_memory(photos[i : i + most], plan, own, options)
+        return results
+
+    def _within_memory(self, photos: list[Photo], plan: Plan, masks, options: dict) -> list[Result]:
+        try:
+            return self._restyle(photos, plan, masks, **options)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or not self._ask_for_less(photos):
+                raise
+        half = -(-len(photos) // 2)
+        parts = [(photos[:half], masks and masks[:half]), (photos[half:], masks and masks[half:])]
+        return [
+            result for part, own in parts if part for result in self._within_memory(part, plan, own, options)
+        ]
+
+    def _ask_for_less(self, photos: list[Photo]) -> bool:
+        """After memory ran out: whether the same can be tried with less."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(photos) > 1:
+            log.warning(
+                "out of memory: %d photos at a time in place of %d", -(-len(photos) // 2), len(photos)
+            )
+            return True
+        width, height = photos[0].size
+        less = min(self.pixels_at_once, width * height) // 2
+        if less < LEAST_AT_ONCE:
+            return False
+        self.pixels_at_once = less
+        log.warning("out of memory: photos of over %.1f megapixels go in tiles from here on", less / 1e6)
+        return True
+
+    def _restyle(
+        self, photos: list[Photo], plan: Plan, masks, strength: float, keep_color: bool, max_size: int | None
+    ) -> list[Result]:
         width, height = photos[0].size
         stack = _stack(photos, masks, _smallest(width, height, max_size))
         stack = _Stack(*(None if part is None else part.to(self.device) for part in stack))
-        found, regions, chosen, alpha, restyled = self._run(stack, plan, max_size)
-        image = composite(stack.rgb, restyled, alpha, strength, color == "keep")[..., :height, :width]
-        alpha = alpha[..., :height, :width]
-        shares = reduce(found, "b m h w -> b m", "mean").tolist()
-        used = reduce(regions, "b k h w -> b k", "mean") >= FOUND
+        small = _shrink(_opaque(stack), max_size)
+        done = self._run(small, stack, plan)
+        image, alpha = self._overlay(stack, small, done, strength, keep_color)
+        image, alpha = (x[..., :height, :width] for x in (image, alpha))
+        shares = reduce(done.found, "b m h w -> b m", "mean").tolist()
+        used = reduce(done.regions, "b k h w -> b k", "mean") >= FOUND
         return [
             Result(
-                photo.with_rgb(to_pil(image[i])),
-                to_pil(alpha[i]),
+                photo.with_rgb(_to_pil(image[i])),
+                _to_pil(alpha[i]),
                 {
                     name: share
                     for name, share in zip(self.materials, shares[i], strict=True)
                     if share >= FOUND
                 },
-                {t.key: t.names[c] for t, c, u in zip(plan, chosen[i], used[i], strict=True) if u},
+                {t.key: t.names[c] for t, c, u in zip(plan, done.chosen[i], used[i], strict=True) if u},
             )
             for i, photo in enumerate(photos)
         ]
@@ -191,29 +257,75 @@ class UniStyle:
             code = encode_photo(self.network, _as_photo(style))
         return (str(style) if isinstance(style, str | Path) else "photo",), code[None]
 
-    def _run(self, stack: _Stack, plan: Plan, max_size: int | None):
-        """Found regions `b m . .`, regions of the plan `b k . .`, rows of the chosen styles (b lists of k),
-        alpha `b 1 h w`, restyled `b 3 h w`."""
-        photo = _opaque(stack)
-        small = fit(photo, max_size).contiguous(memory_format=torch.channels_last)
+    def _run(self, photo: Tensor, stack: _Stack, plan: Plan) -> _Restyled:
+        """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""
+        whole = photo[:, 0].numel() <= self.pixels_at_once
+        seen = as_float(photo if whole else _shrink(photo, MAX_SIZE))
         with self._autocast():
-            features, logits = self.network.find(small)
+            features, logits = self.network.find(seen)
             found = self.network.regions(logits)
-            # What is transparent is neither restyled nor part of the region's statistics.
-            found = found * resize_regions(stack.visible, found.shape[-2:])
-            regions = self._regions(stack, plan, found, small.shape[-2:])
+            if stack.visible is not None:
+                # What is transparent is neither restyled nor part of the region's statistics.
+                found = found * resize_regions(as_float(stack.visible), found.shape[-2:])
+            regions = self._regions(stack, plan, found, seen.shape[-2:])
             own = self.network.stylizer.encode(features, regions)
             codes, chosen = _choose(own, plan, self.network.stylizer.levels)
-            restyled, alpha, _ = self.network.render(small, features, regions, codes)
-        alpha, restyled = alpha.float(), restyled.float()
-        if small.shape != photo.shape:
-            alpha = alpha_of(photo, regions) if stack.mask is None else stack.mask
-            restyled = F.interpolate(restyled, size=photo.shape[-2:], mode="bicubic").clamp(0, 1)
-        return found, regions, chosen, alpha * stack.visible, restyled
+            if whole:
+                restyled = self.network.stylizer(features, regions, codes, seen.shape[-2:])
+            else:
+                restyled = torch.cat(
+                    [restyle_in_tiles(self.network, *each, run=self._map)
+                     for each in zip(photo.split(1), regions.split(1), codes.split(1), strict=True)]
+                )  # fmt: skip
+        return _Restyled(found, regions, chosen, restyled)
+
+    def _map(self, function: Callable, *items: Iterable) -> Iterable:
+        """`map` over tiles: on a CPU a core each, on an accelerator one after the other."""
+        if self.device.type != "cpu":
+            return map(function, *items)
+
+        def run(*item):
+            with torch.inference_mode(), self._autocast():  # which hold for one thread
+                return function(*item)
+
+        return map_on_cores(run, *items)
+
+    def _overlay(
+        self, stack: _Stack, small: Tensor, done: _Restyled, strength: float, keep_color: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The restyled photo laid over the photo, and alpha: uint8 `b 3 h w` and `b 1 h w`; a band of rows at a
+        time, so that a photo of any size takes little more memory than its pixels."""
+        size = stack.rgb.shape[-2:]
+        image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
+        total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
+        model = guided_model(total, as_float(small)) if stack.mask is None else ()
+
+        def lay(top: int) -> None:
+            band = (top, min(top + rows, size[0])), (0, size[1])
+            here = slice(*band[0])
+            photo = as_float(stack.rgb[..., here, :])
+            if stack.mask is None:
+                w = guided_apply(*(part_of_resized(part, size, *band) for part in model), photo)
+            else:
+                w = as_float(stack.mask[..., here, :])
+            if stack.visible is not None:
+                w = w * (stack.visible[..., here, :] > 0)
+            alpha[..., here, :] = as_bytes(w)
+            restyled = part_of_resized(done.image, size, *band, cubic=True).float()
+            restyled = restyled / 255 if done.image.dtype == torch.uint8 else restyled
+            # Of 8 bits, so that the photo is untouched wherever the mask that is returned is 0.
+            w = as_float(alpha[..., here, :])
+            image[..., here, :] = as_bytes(composite(photo, restyled.clamp(0, 1), w, strength, keep_color))
+
+        rows = max(1, min(size[0], BAND // (size[1] * len(image))))
+        for _ in self._map(lay, range(0, size[0], rows)):
+            pass
+        return image, alpha
 
     def _regions(self, stack: _Stack, plan: Plan, found: Tensor, size: Sequence[int]) -> Tensor:
         if stack.mask is not None:
-            return resize_regions(stack.mask * stack.visible, size)
+            mask = as_float(stack.mask)
+            return resize_regions(mask if stack.visible is None else mask * (stack.visible > 0), size)
         routes = found.new_zeros(found.shape[1], len(plan))
         for k, target in enumerate(plan):
             routes[list(target.materials), k] = 1
@@ -235,18 +347,44 @@ def _choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, l
     return torch.stack(codes, dim=1), rearrange(torch.stack(chosen), "k b -> b k").tolist()
 
 
+def as_float(image: Tensor) -> Tensor:
+    """uint8 -> float in [0, 1]."""
+    return image.float() / 255
+
+
+def as_bytes(image: Tensor) -> Tensor:
+    """Float in [0, 1] -> uint8."""
+    return (image.float().clamp(0, 1) * 255).round().byte()
+
+
+def _shrink(photo: Tensor, longest: int | None) -> Tensor:
+    """uint8 `b 3 h w` with a longer side of at most `longest`; PyTorch resizes bytes on the CPU alone."""
+    if longest is None or max(photo.shape[-2:]) <= longest:
+        return photo
+    return as_bytes(fit(as_float(photo), longest)) if photo.is_cuda else fit(photo, longest)
+
+
 def _opaque(stack: _Stack) -> Tensor:
-    """The photos `b 3 h w` with the mean colour of what is visible where nothing is: the colours that a file
+    """The photos, uint8 `b 3 h w`, with the mean colour of what is visible where nothing is: the colours that a file
     happens to hold under full transparency have no say."""
-    area = reduce(stack.visible, "b 1 h w -> b 1 1 1", "mean").clamp_min(1e-6)
-    mean = reduce(stack.rgb * stack.visible, "b c h w -> b c 1 1", "mean") / area
-    return torch.where(stack.visible > 0, stack.rgb, mean)
+    if stack.visible is None:
+        return stack.rgb
+    seen = stack.visible > 0
+    total = (stack.rgb * seen).sum((2, 3), keepdim=True)  # of bytes, in int64
+    mean = total // seen.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    return torch.where(seen, stack.rgb, mean.byte())
 
 
 def _as_photo(photo: AnyPhoto) -> Photo:
     if isinstance(photo, Photo):
         return photo
     return photo_from_pil(photo) if isinstance(photo, Image.Image) else read_photo(photo)
+
+
+def _working_pixels(width: int, height: int, max_size: int | None) -> int:
+    """Pixels of a photo as the network sees it."""
+    scale = min(1.0, max_size / max(width, height)) if max_size else 1.0
+    return max(SMALLEST, round(width * scale)) * max(SMALLEST, round(height * scale))
 
 
 def _smallest(width: int, height: int, max_size: int | None) -> tuple[int, int]:
@@ -261,9 +399,11 @@ def _stack(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[in
     """Photos and masks as tensors, the last row and column repeated up to `size` (width, height)."""
     if other := {photo.size for photo in photos} - {photos[0].size}:
         raise ImageError(f"photos of sizes {photos[0].size} and {other.pop()} in one batch; wanted one size")
-    opaque = Image.new("L", photos[0].size, 255)
-    opacities = [opaque if photo.opacity is None else photo.opacity for photo in photos]
-    rgb, visible = _tensor([photo.rgb for photo in photos], size), (_tensor(opacities, size) > 0).float()
+    visible = None
+    if any(photo.opacity is not None for photo in photos):
+        opaque = Image.new("L", photos[0].size, 255)
+        visible = _bytes([photo.opacity or opaque for photo in photos], size)
+    rgb = _bytes([photo.rgb for photo in photos], size)
     if masks is None:
         return _Stack(rgb, visible, None)
     masks = [mask_from_pil(_as_photo(mask)) for mask in masks]
@@ -271,13 +411,23 @@ def _stack(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[in
         raise ImageError(
             f"a mask of size {wrong[0]} for a photo of size {photos[0].size}; wanted the photo's size"
         )
-    return _Stack(rgb, visible, _tensor(masks, size))
+    return _Stack(rgb, visible, _bytes(masks, size))
 
 
-def _tensor(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:
-    batch = torch.stack([to_tensor(image) for image in images])
-    height, width = batch.shape[-2:]
-    return F.pad(batch, (0, size[0] - width, 0, size[1] - height), mode="replicate")
+def _bytes(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:
+    """uint8 `b c h w`, channels last as PIL has them."""
+    arrays = [np.atleast_3d(np.asarray(image)) for image in images]
+    missing = [(0, side - n) for side, n in zip(reversed(size), arrays[0].shape, strict=False)]
+    if any(after for _, after in missing):
+        arrays = [np.pad(array, [*missing, (0, 0)], mode="edge") for array in arrays]
+    batch = torch.from_numpy(np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy())
+    return rearrange(batch, "b h w c -> b c h w")
+
+
+def _to_pil(image: Tensor) -> Image.Image:
+    """uint8 `c h w`, c 1 or 3 -> PIL image."""
+    array = rearrange(image, "c h w -> h w c").cpu().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def _check_options(strength: float, color: str, max_size: int | None) -> None:

@@ -116,11 +116,12 @@ def encode_photo(
 
 
 def fit(image: Tensor, longest: int | None) -> Tensor:
-    """Shrink `b c h w` so that its longer side is at most `longest`; smaller images, and None, leave it as it
-    is."""
+    """Shrink `b c h w`, float in [0, 1] or uint8, so that its longer side is at most `longest`; smaller
+    images, and None, leave it as it is."""
     height, width = image.shape[-2:]
     if longest is None or max(height, width) <= longest:
         return image
     scale = longest / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return F.interpolate(image, size=size, mode="bilinear", antialias=True).clamp(0, 1)
+    small = F.interpolate(image, size=size, mode="bilinear", antialias=True)
+    return small.clamp(0, 1) if small.is_floating_point() else small

@@ -14,20 +14,23 @@ MARGIN = 0.25
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
-    return F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+    """Means over squares of `2 radius + 1` pixels, cut at the border: over rows, then over columns."""
+    for side in ((2 * radius + 1, 1), (1, 2 * radius + 1)):
+        padding = [n // 2 for n in side]
+        x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
+    return x
 
 
-def guided_upsample(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e-3) -> Tensor:
-    """A region `b 1 h w` at low resolution -> `b 1 H W` at the photo's, with edges that follow the photo's colours.
+def guided_model(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """The local linear model of a region `b 1 h w` on the photo's colours: a `b 3 h w`, b `b 1 h w`.
 
-    Fast guided filter: the local linear model is fitted at the low resolution and its coefficients are brought to
-    full size (He and Sun, "Fast Guided Filter", algorithm 2), with colour as the guide (He et al., "Guided Image
-    Filtering", section 3.5). `radius` is in pixels of the low resolution, and smaller where that is small; `eps` is
-    the variance of the guide, for values in [0, 1], below which a place counts as flat.
+    Guided filter with colour as the guide (He et al., "Guided Image Filtering", section 3.5). `radius` is in pixels
+    of the region, and smaller where that is small; `eps` is the variance of the guide, for values in [0, 1], below
+    which a place counts as flat.
     """
-    size, photo, p = region.shape[-2:], photo.float(), region.float()
+    size, p = region.shape[-2:], region.float()
     radius = min(radius, min(size) // 8)
-    guide = resize_regions(photo, size)
+    guide = resize_regions(photo.float(), size)
     mean, mean_p = _box(guide, radius), _box(p, radius)
     covariance = _box(guide * p, radius) - mean * mean_p
     # Rows of the guide's covariance matrix. It is symmetric, so the columns of its inverse are the cross products of
@@ -40,9 +43,23 @@ def guided_upsample(region: Tensor, photo: Tensor, radius: int = 3, eps: float =
     a = sum(covariance[:, i, None] * column for i, column in enumerate(columns))
     a = a / (x * columns[0]).sum(1, keepdim=True)
     b = mean_p - (a * mean).sum(1, keepdim=True)
-    a, b = (resize(_box(c, radius), photo.shape[-2:]) for c in (a, b))
-    filtered = (a * photo).sum(1, keepdim=True) + b
+    return _box(a, radius), _box(b, radius)
+
+
+def guided_apply(a: Tensor, b: Tensor, photo: Tensor) -> Tensor:
+    """A model of `guided_model`, brought to the photo's size, on the photo `b 3 H W`: alpha `b 1 H W` in [0, 1]."""
+    filtered = (a * photo.float()).sum(1, keepdim=True) + b
     return ((filtered - MARGIN) / (1 - 2 * MARGIN)).clamp(0, 1)
+
+
+def guided_upsample(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e-3) -> Tensor:
+    """A region `b 1 h w` at low resolution -> `b 1 H W` at the photo's, with edges that follow the photo's colours.
+
+    Fast guided filter: the model is fitted at the low resolution and its coefficients are brought to full size (He
+    and Sun, "Fast Guided Filter", algorithm 2). Arguments as in `guided_model`.
+    """
+    a, b = (resize(part, photo.shape[-2:]) for part in guided_model(region, photo, radius, eps))
+    return guided_apply(a, b, photo)
 
 
 def alpha_of(photo: Tensor, regions: Tensor) -> Tensor:

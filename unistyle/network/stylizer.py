@@ -33,8 +33,12 @@ class Noise(nn.Module):
         super().__init__()
         self.amount = nn.Parameter(0.2 * torch.randn(channels, 1, 1))
 
-    def forward(self, x: Tensor, tile: Tensor) -> Tensor:
-        rows, columns = (torch.arange(side, device=x.device) for side in x.shape[-2:])
+    def forward(self, x: Tensor, tile: Tensor, offset: tuple[int, int] = (0, 0)) -> Tensor:
+        """tile: NOISE_SIDE x NOISE_SIDE; offset: rows and columns of the photo that come before `x`."""
+        rows, columns = (
+            torch.arange(side, device=x.device) + before
+            for side, before in zip(x.shape[-2:], offset, strict=True)
+        )
         if self.training:
             rows, columns = (i + torch.randint(NOISE_SIDE, (1,), device=x.device) for i in (rows, columns))
         noise = tile[(rows % NOISE_SIDE)[:, None], columns % NOISE_SIDE]
@@ -52,7 +56,8 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, regions: "Regions", style: Tensor) -> Tensor:
         mean, std = self.moments(style).chunk(2, dim=-1)
-        x = self.noise(self.conv(x), regions.noise)
+        x = self.conv(x)
+        x = self.noise(x, regions.noise, regions.offset(x.shape[-2:]))
         return regions.adain(x, mean, F.softplus(std + 0.5)).relu_()
 
 
@@ -73,11 +78,20 @@ class Regions:
             self.levels[size] = resize_regions(self.full, size)
         return self.levels[size]
 
+    def moments(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """The moments `b k c` that `f` has now. A part of a photo answers with those of the whole (`tiles`)."""
+        return moments(f, self.at(f.shape[-2:]))
+
+    def offset(self, size) -> tuple[int, int]:
+        """Rows and columns, of features of this size, that come before the first: none in a whole photo."""
+        return 0, 0
+
     def adain(self, f: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         w = self.at(f.shape[-2:])
         share = w[..., :1, :1] if w.shape[1] == 1 else w  # one region: the same share, all of it, everywhere
         share = share.float() + 1e-4
-        return regional_adain(f, w, mean, std, share / reduce(share, "b k h w -> b 1 h w", "sum"))
+        share = share / reduce(share, "b k h w -> b 1 h w", "sum")
+        return regional_adain(f, w, mean, std, share, own=self.moments(f))
 
 
 def split_code(code: Tensor, levels: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
@@ -141,8 +155,11 @@ class Stylizer(nn.Module):
         parts = codes.float().split(self.code_sizes, dim=-1)
         return self.embed(torch.cat([norm(p) for norm, p in zip(self.norms, parts, strict=True)], dim=-1))
 
-    def forward(self, features: list[Tensor], w: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
-        regions, style = Regions(w, self.noise), self.embedding(codes)
+    def forward(
+        self, features: list[Tensor], regions: Tensor | Regions, codes: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        regions = regions if isinstance(regions, Regions) else Regions(regions, self.noise)
+        style = self.embedding(codes)
         parts = zip(self.adapt(features), split_code(codes, self.levels), strict=True)
         four, eight, x = (regions.adain(f, *code) for f, code in parts)
         for block in self.bottleneck:
