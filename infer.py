@@ -5,24 +5,31 @@ python infer.py --samples --to stone --out out
 """
 
 import argparse
+import json
+import signal
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import skimage
 from accelerate import PartialState
-from PIL import Image
-from tqdm import tqdm
+from accelerate.utils import broadcast_object_list, gather_object
 
 from unistyle import UniStyle, __version__
-from unistyle.devices import PRECISIONS, pick_device
-from unistyle.images import ImageError, Photo, read_mask, read_photo, save_png
-from unistyle.jobs import Job, Manifest, UsageError, collect
-from unistyle.pipeline import COLORS, MAX_SIZE, REST, Plan, Result
+from unistyle.batch import CannotGoOn, Options, Runner, record
+from unistyle.devices import PRECISIONS, keep_freed_memory, pick_device
+from unistyle.images import FORMATS
+from unistyle.jobs import Found, Job, UsageError, collect
+from unistyle.manifest import Manifest, differences, line
+from unistyle.pipeline import COLORS, MAX_SIZE, REST
+from unistyle.places import place, remove_leftovers
 
+T = TypeVar("T")
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
+BATCH = 8  # photos of equal size a pass on an accelerator; a CPU is as fast with one on each core
 # Photos that scikit-image ships inside its wheel: CC0 (cat, coffee) or in the public domain (NASA).
 SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
 
@@ -30,7 +37,10 @@ SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="infer.py", description="Restyle the materials of photos.")
     p.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="image files, or folders (searched recursively)"
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="image files, or folders (searched recursively); also addresses such as s3://bucket/photos",
     )
     p.add_argument(
         "--samples", action="store_true", help="in place of INPUT: four photos that ship with scikit-image"
@@ -64,14 +74,21 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the convolutions")
     p.add_argument(
-        "--batch-size", type=_count(1), default=1, metavar="N", help="photos of equal size at a time"
+        "--batch-size",
+        type=_count(1),
+        metavar="N",
+        help=f"photos of equal size in one pass at most (1 on a CPU, {BATCH} elsewhere)",
     )
+    p.add_argument("--compile", action="store_true", help="torch.compile: minutes at the start, faster after")
     p.add_argument(
         "--max-size",
-        type=_count(64),
+        type=lambda text: None if text == "none" else _count(64)(text),
         default=MAX_SIZE,
         metavar="PIXELS",
-        help=f"longer side at which the network works at most ({MAX_SIZE}); results keep their size",
+        help=f"longer side at which the network works at most ({MAX_SIZE}), or none; results keep their size",
+    )
+    p.add_argument(
+        "--format", choices=FORMATS, default="png", help="of the results; jpg is not exact (default: png)"
     )
     p.add_argument(
         "--overwrite", action="store_true", help="replace results that exist, which are skipped otherwise"
@@ -133,106 +150,52 @@ def sample_photos() -> list[Path]:
     return present
 
 
-@dataclass
-class Item:
-    """A photo being worked on."""
-
-    job: Job
-    photo: Photo
-    mask: Image.Image | None
-    seconds: float
-
-
-class Run:
-    """The loop over the photos: reads, batches by size, restyles, writes, records."""
-
-    def __init__(self, model: UniStyle, plan: Plan, args: argparse.Namespace, manifest: Manifest, old: dict):
-        self.model, self.plan, self.args, self.manifest, self.old = model, plan, args, manifest, old
-        self.progress = None
-        self.counts = dict.fromkeys(("written", "skipped", "failed"), 0)
-
-    def run(self, jobs: list[Job]) -> None:
-        with tqdm(total=len(jobs), unit="photo", disable=None) as self.progress:
-            for batch in self._batches(jobs):
-                self._restyle(batch)
-
-    def _batches(self, jobs: list[Job]) -> Iterator[list[Item]]:
-        """Photos of equal size together, at most `--batch-size`; no more than a few batches wait in memory."""
-        size, waiting = self.args.batch_size, {}
-        for item in filter(None, map(self._load, jobs)):
-            batch = waiting.setdefault(item.photo.size, [])
-            batch.append(item)
-            if len(batch) == size or sum(map(len, waiting.values())) > 4 * size:
-                largest = max(waiting, key=lambda key: len(waiting[key]))
-                yield waiting.pop(largest)
-        yield from waiting.values()
-
-    def _load(self, job: Job) -> Item | None:
-        start = time.perf_counter()
-        if not self._missing(job):
-            self._record(job, "skipped", reason="the result exists; --overwrite replaces it")
-            return None
+def share(make: Callable[[], T]) -> T:
+    """What the main process makes, for all processes: one list of the photos, and each of them in one process."""
+    state, box = PartialState(), [None, None]
+    if state.is_main_process:
         try:
-            if self.args.mask and not job.mask:
-                raise ImageError(f"{job.source}: no mask {job.source.stem}.* in {self.args.mask}")
-            mask = read_mask(job.mask) if job.mask else None
-            return Item(job, read_photo(job.source), mask, time.perf_counter() - start)
-        except ImageError as error:
-            self._record(job, "failed", reason=str(error), seconds=time.perf_counter() - start)
-            return None
+            box[0] = make()
+        except Exception as error:
+            box[1] = error
+    if state.num_processes > 1:
+        broadcast_object_list(box)
+    if box[1] is not None:
+        raise box[1]
+    return box[0]
 
-    def _restyle(self, batch: list[Item]) -> None:
-        start = time.perf_counter()
-        options = {name: getattr(self.args, name) for name in ("strength", "color", "max_size")}
-        masks = [item.mask for item in batch] if self.args.mask else None
-        try:
-            results = self.model.restyle_batch([item.photo for item in batch], self.plan, masks, **options)
-        except (ValueError, RuntimeError, MemoryError) as error:
-            self._after(batch, error)
-            return
-        each = (time.perf_counter() - start) / len(batch)
-        for item, result in zip(batch, results, strict=True):
-            self._write(item, result, each)
 
-    def _after(self, batch: list[Item], error: Exception) -> None:
-        """One bad photo, or too little memory for all, does not take the others with it."""
-        if len(batch) > 1:
-            for item in batch:
-                self._restyle([item])
-        else:
-            reason = f"{type(error).__name__}: {error}" if not isinstance(error, ImageError) else str(error)
-            self._record(batch[0].job, "failed", reason=reason, seconds=batch[0].seconds)
+def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) -> tuple[list[Job], int]:
+    """Jobs that are left, and how many are finished; brings the manifest up to date with both.
 
-    def _write(self, item: Item, result: Result, each: float) -> None:
-        start, images = (
-            time.perf_counter(),
-            {item.job.output: result.image, item.job.mask_output: result.mask},
+    Raises UsageError where finished results were made with other settings.
+    """
+    old, left, done = manifest.read(), [], []
+    for job in found.jobs:
+        (left if options.missing(job) else done).append(job)
+    differing = {}
+    for job in done:
+        for name, values in differences(old.get(str(job.output), "{}"), settings).items():
+            differing.setdefault(name, (job, values))
+    if differing:
+        named = "; ".join(
+            f"{name} was {then!r} and is {now!r} now" for name, (_, (then, now)) in differing.items()
         )
-        try:
-            for path in self._missing(item.job):
-                save_png(images[path], path)
-        except OSError as error:
-            self._record(item.job, "failed", reason=f"cannot write: {error}", seconds=item.seconds + each)
-            return
-        found = {name: round(share, 4) for name, share in result.materials.items()}
-        seconds = item.seconds + each + time.perf_counter() - start
-        self._record(item.job, "written", materials=found, styles=result.styles, seconds=seconds)
-
-    def _missing(self, job: Job) -> list[Path]:
-        """Files of a job that are still to be written."""
-        wanted = [job.output, job.mask_output] if self.args.save_mask else [job.output]
-        return [path for path in wanted if self.args.overwrite or not path.exists()]
-
-    def _record(self, job: Job, status: str, reason: str | None = None, seconds: float = 0.0, **more) -> None:
-        self.counts[status] += 1
-        self.progress.update()
-        if status == "failed":
-            tqdm.write(f"failed: {job.source}: {reason}", file=sys.stderr)
+        first = next(iter(differing.values()))[0]
+        raise UsageError(
+            f"{first.output} and maybe more in {manifest.out} were made with other settings: {named}. "
+            "Give --overwrite to make them anew, another --out to keep both, or the settings of before"
+        )
+    mine = {str(job.output) for job in found.jobs}
+    lines = [text for key, text in old.items() if key not in mine]
+    for job in done:
         # What an earlier run found out about a result that is skipped still holds.
-        found = self.old.get(str(job.output), {}) if status == "skipped" else {}
-        found = {"materials": found.get("materials", {}), "styles": found.get("styles", {}), **more}
-        record = dict(input=str(job.source), output=str(job.output), status=status, reason=reason, **found)
-        self.manifest.add(**record, seconds=round(seconds, 3))
+        before = json.loads(old.get(str(job.output), "{}"))
+        known = {name: before.get(name) for name in ("materials", "styles", "settings")}
+        reason = "the result exists; --overwrite replaces it"
+        lines.append(line(record(job, "skipped", reason, **known)))
+    manifest.write(lines)
+    return left, len(done)
 
 
 def infer(args: argparse.Namespace) -> int:
@@ -240,33 +203,72 @@ def infer(args: argparse.Namespace) -> int:
     if args.samples == bool(args.inputs):
         raise UsageError("give INPUT or --samples" + (", not both" if args.samples else ""))
     styles = wanted_styles(args)
-    jobs, others = collect(
-        sample_photos() if args.samples else args.inputs, args.out, args.mask, args.save_mask
-    )
-    state = PartialState(cpu=args.device == "cpu")
+    # Processes wait for the slowest of them, however long that takes.
+    state = PartialState(cpu=args.device == "cpu", timeout=timedelta(days=365))
+    inputs = sample_photos() if args.samples else args.inputs
+    found = share(lambda: collect(inputs, args.out, args.mask, args.save_mask, args.format))
     say = print if state.is_main_process else lambda *_: None
     device = pick_device(args.device)
-    say(f"device {device}, precision {args.precision}, checkpoint {args.checkpoint}")
+    if device.type == "cpu":
+        keep_freed_memory()
+    processes = f", {state.num_processes} processes" if state.num_processes > 1 else ""
+    say(f"device {device}, precision {args.precision}{processes}, checkpoint {args.checkpoint}", flush=True)
+    if args.format == "jpg":
+        say("jpg is not exact: what is outside the masks changes a little too; png and webp keep it")
     model = UniStyle.from_pretrained(args.checkpoint, device, args.precision)
-    plan, manifest = model.plan(styles), Manifest(args.out)
-    old = manifest.read()
-    state.wait_for_everyone()
+    plan = model.plan(styles)
+    if args.compile:
+        say("compiling: the first photos take a minute or two")
+        model.compile()
+    options = Options(args.strength, args.color, args.max_size, args.format, bool(args.mask), args.save_mask,
+                      args.overwrite, args.batch_size or (1 if device.type == "cpu" else BATCH))  # fmt: skip
+    settings = dict(styles=styles, strength=args.strength, color=args.color, mask=args.mask,
+                    max_size=args.max_size, precision=args.precision, weights=model.fingerprint(plan))  # fmt: skip
+    out = place(args.out)
+    manifest = Manifest(out, state.process_index)
+    left, finished = share(lambda: to_do(manifest, found, options, settings))
     if state.is_main_process:
-        manifest.restart(jobs)
-    state.wait_for_everyone()
-    run = Run(model, plan, args, manifest, old)
-    run.run(jobs[state.process_index :: state.num_processes])
-    counts = ", ".join(f"{count} {status}" for status, count in run.counts.items())
-    print(f"{counts}, {others} other files passed by; results in {args.out}")
-    return 1 if run.counts["failed"] else 0
+        remove_leftovers(out)
+        for problem in found.problems:
+            print(f"failed: {problem}", file=sys.stderr)
+    return work(Runner(model, plan, options, manifest, settings), left, finished, found, state)
+
+
+def work(runner: Runner, left: list[Job], finished: int, found: Found, state: PartialState) -> int:
+    """This process's part of the jobs; the exit code of all."""
+    mine = left[state.process_index :: state.num_processes]
+    try:
+        runner.run(mine, f"process {state.process_index}" if state.num_processes > 1 else "photos")
+    except (KeyboardInterrupt, CannotGoOn) as stop:
+        why = str(stop) if isinstance(stop, CannotGoOn) else "interrupted"
+        print(f"stopped: {why}. {runner.counts}; the same command goes on from here", file=sys.stderr)
+        return 1 if isinstance(stop, CannotGoOn) else 130
+    every = (
+        gather_object([(runner.counts.written, runner.counts.failed)]) if state.num_processes > 1 else None
+    )
+    written, failed = map(sum, zip(*(every or [(runner.counts.written, runner.counts.failed)]), strict=True))
+    failed += len(found.problems)
+    if state.is_main_process:
+        for problem in found.problems:
+            folder = problem.partition(": cannot")[0]
+            runner.manifest.add(dict(input=folder, output=None, status="failed", reason=problem))
+        runner.manifest.close()
+        runner.manifest.merge()
+        print(f"{written} written, {finished} skipped, {failed} failed, {found.others} other files passed by; "
+              f"results in {runner.manifest.out}")  # fmt: skip
+    return 1 if failed else 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: all done; 1: some photos failed, each named with its reason; 2: bad usage."""
+    """0: all done; 1: some photos failed, each named with its reason; 2: bad usage; 130: interrupted."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's word for Ctrl-C
     try:
         return infer(parser().parse_args(argv))
     except SystemExit as stop:  # argparse, which has said why
         return stop.code
+    except KeyboardInterrupt:
+        return 130
     # Unusable arguments, checkpoints, style photos and devices are all ValueErrors; an OSError is the output folder.
     except (ValueError, OSError) as error:
         print(f"infer.py: error: {error}", file=sys.stderr)

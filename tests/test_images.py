@@ -1,15 +1,25 @@
 """Photos and masks of every kind that people have."""
 
 import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import make_photo
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
+from upath import UPath
 
+from unistyle import images
 from unistyle.files import atomic
 from unistyle.images import (
+    FORMATS,
     ImageError,
+    encode_image,
     list_images,
     photo_from_pil,
     read_image,
@@ -18,6 +28,7 @@ from unistyle.images import (
     save_png,
     to_pil,
     to_tensor,
+    walk,
 )
 
 # What a viewer does to the stored pixels for each EXIF orientation (Exif 2.3, tag 0x0112).
@@ -134,11 +145,227 @@ def test_truncated_file_is_named_with_its_reason(tmp_path, suffix):
         read_photo(path)
 
 
-def test_text_and_missing_files_are_refused(tmp_path):
-    (tmp_path / "text.jpg").write_text("not an image")
-    for name in ("text.jpg", "missing.jpg"):
-        with pytest.raises(ImageError, match=name):
-            read_photo(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing.jpg", "no such file"),
+        ("empty.jpg", "the file is empty"),
+        ("folder.jpg", "is a folder"),
+        ("pipe.jpg", "is no regular file"),
+        ("link.jpg", "is a link to nowhere.jpg, which leads nowhere"),
+        ("loop.jpg", "is a link to loop.jpg, which leads nowhere"),
+        ("text.jpg", "of an unknown kind (it starts with b'<!DOCTYPE html><')"),
+        ("drawing.jpg", "PostScript is a program"),
+        ("x" * 300, "cannot be read: File name too long"),
+    ],
+)
+def test_what_is_no_photo_is_refused_with_its_reason(tmp_path, name, reason):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "text.jpg").write_text("<!DOCTYPE html><html>")
+    Image.new("RGB", (9, 9)).save(tmp_path / "drawing.jpg", "EPS")
+    with pytest.raises(ImageError) as caught:
+        read_photo(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert reason in str(caught.value)
+    assert str(caught.value).count(name) == 1 + reason.count(name)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width: int, height: int, rows: bytes, extra: bytes = b"", depth: int = 8, color: int = 2) -> bytes:
+    """A PNG of raw rows, each after the byte of its filter."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(60000, 60000), (30000, 20000)])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_decompression_bomb_is_refused_by_its_header(tmp_path, width, height):
+    (tmp_path / "a.png").write_bytes(png(width, height, b""))
+    with pytest.raises(
+        ImageError, match=r"a\.png: too large: .*, at most 512000000 are read; scale the photo"
+    ):
+        read_photo(tmp_path / "a.png")
+
+
+def test_photo_of_two_hundred_megapixels_is_no_bomb(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(20000, 10000, b"", depth=1, color=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ImageError, match="truncated"):
+            read_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iCCP"])
+def test_text_and_profiles_that_unpack_to_too_much_are_refused(tmp_path, name):
+    bomb = chunk(name, b"name\0\0" + zlib.compress(bytes(8 << 20)))
+    (tmp_path / "a.png").write_bytes(png(1, 1, bytes(4), bomb))
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read as an image: .*too large"):
+        read_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("color", [2, 4, 6])
+def test_sixteen_bit_colours_are_scaled_not_clipped(tmp_path, color):
+    channels = {2: 3, 4: 2, 6: 4}[color]
+    values = np.resize(np.array([0, 255, 32768, 65280, 65535]), (5, 5, channels))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    (tmp_path / "a.png").write_bytes(png(5, 5, rows, depth=16, color=color))
+    photo = read_photo(tmp_path / "a.png")
+    found = np.asarray(photo.with_rgb(photo.rgb))[..., -channels:]  # of grey and alpha: blue and alpha
+    np.testing.assert_array_equal(found, values >> 8)
+
+
+def test_tiff_of_sixteen_bits_tiles_and_floats(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "deep.tif", values, photometric="rgb")
+    tifffile.imwrite(tmp_path / "tiles.tif", (values >> 8).astype(np.uint8), photometric="rgb", tile=(16, 16))
+    for name in ("deep", "tiles"):
+        np.testing.assert_array_equal(np.asarray(read_image(tmp_path / f"{name}.tif")), values >> 8)
+    tifffile.imwrite(tmp_path / "floats.tif", values.astype(np.float32), photometric="rgb")
+    with pytest.raises(ImageError, match=r"floats\.tif: cannot be read"):
+        read_photo(tmp_path / "floats.tif")
+
+
+def test_lab_is_converted(tmp_path):
+    Image.new("LAB", (3, 3), (255, 128, 128)).save(tmp_path / "a.tif")
+    assert np.asarray(read_image(tmp_path / "a.tif")).min() >= 254
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
+def test_first_frame_counts(tmp_path, format):
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(tmp_path / "a", format, save_all=True, append_images=[second])
+    assert np.abs(np.asarray(read_image(tmp_path / "a")).astype(int) - (255, 0, 0)).max() <= 3
+
+
+@pytest.mark.parametrize("ending", ["avif", "heic"])
+def test_photos_of_phones(tmp_path, ending):
+    pytest.importorskip("pillow_heif" if ending == "heic" else "PIL._avif")
+    make_photo(32, 48).save(tmp_path / f"a.{ending}", quality=95)
+    difference = np.asarray(read_image(tmp_path / f"a.{ending}")).astype(int) - np.asarray(make_photo(32, 48))
+    assert np.abs(difference).mean() < 12
+
+
+def test_heic_without_its_package_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x1cftypheic" + bytes(100))
+    with pytest.raises(ImageError, match=r"pip install 'unistyle\[heif\]'"):
+        read_photo(tmp_path / "a.heic")
+
+
+def test_paths_of_every_sort(tmp_path):
+    make_photo().save(tmp_path / "a.png")
+    remote = UPath("memory://photos/a.png")
+    remote.parent.mkdir(parents=True, exist_ok=True)
+    remote.write_bytes((tmp_path / "a.png").read_bytes())
+    for path in (tmp_path / "a.png", str(tmp_path / "a.png"), UPath(tmp_path / "a.png"), remote):
+        np.testing.assert_array_equal(np.asarray(read_image(path)), np.asarray(make_photo()))
+    with pytest.raises(ImageError, match=r"memory://photos/b\.png: no such file"):
+        read_photo(remote.with_name("b.png"))
+
+
+def some_exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Maker", 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2024:05:06 07:08:09"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    return exif
+
+
+@pytest.mark.parametrize("source", ["a.jpg", "a.png", "a.webp", "a.avif"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_exif_goes_with_the_result_less_the_orientation(tmp_path, source, format):
+    make_photo().save(tmp_path / source, exif=some_exif())
+    photo = read_photo(tmp_path / source)
+    assert photo.size == (48, 64)
+    with Image.open(io.BytesIO(encode_image(photo.with_rgb(photo.rgb), format))) as result:
+        exif = result.getexif()
+    assert ExifTags.Base.Orientation not in exif
+    assert exif[ExifTags.Base.Make] == "Maker"
+    assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
+    assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+
+
+def test_thumbnail_of_the_old_photo_is_dropped(tmp_path):
+    """A second directory with a thumbnail, as cameras write it."""
+    entries = struct.pack("<HHHLHHH", 1, 0x0112, 3, 1, 1, 0, 0)[:14]
+    first = b"II*\0" + struct.pack("<L", 8) + entries + struct.pack("<L", 26)
+    second = struct.pack("<HHHLLHHLLL", 2, 0x0201, 4, 1, 56, 0x0202, 4, 1, 4, 0)
+    make_photo().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + first + second + b"THUMBNAIL")
+    assert b"THUMBNAIL" in (tmp_path / "a.jpg").read_bytes()
+    assert b"THUMBNAIL" not in (read_photo(tmp_path / "a.jpg").exif or b"")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("cut", [0, 2, 8, 12, 16, 24, 40])
+@pytest.mark.parametrize("noise", [b"", b"\xff" * 20])
+def test_damaged_exif_fails_no_photo(tmp_path, cut, noise):
+    make_photo().save(tmp_path / "a.jpg", exif=some_exif().tobytes()[: 6 + cut] + noise)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert sorted(photo.size) == [48, 64]
+    for format in FORMATS:
+        encode_image(photo.with_rgb(photo.rgb), format)
+
+
+def test_reading_leaves_the_image_as_it_was():
+    image = make_photo()
+    image.info["exif"] = some_exif().tobytes()
+    assert [photo_from_pil(image).size for _ in range(2)] == [(48, 64)] * 2
+
+
+def colours(mode: str, size: tuple[int, int] = (37, 23)) -> Image.Image:
+    """Noise: also colours under full transparency."""
+    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], len(mode)), dtype=np.uint8)
+    return Image.fromarray(values[..., 0] if mode == "L" else values, mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("size", [(1, 1), (37, 23), (1200, 900)])
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_lossless_formats_are_equal_to_the_bit(mode, size, format):
+    image = colours(mode, size)
+    with Image.open(io.BytesIO(encode_image(image, format))) as result:
+        wanted = image if format == "png" else image.convert("RGBA" if "A" in mode else "RGB")
+        assert result.mode == wanted.mode
+        np.testing.assert_array_equal(np.asarray(result), np.asarray(wanted))
+
+
+def test_jpg_is_near_and_lays_transparency_over_white():
+    photo = make_photo()
+    with Image.open(io.BytesIO(encode_image(photo, "jpg"))) as result:
+        assert np.abs(np.asarray(result).astype(int) - np.asarray(photo)).mean() < 4
+    photo.putalpha(0)
+    with Image.open(io.BytesIO(encode_image(photo, "jpg"))) as result:
+        assert np.asarray(result).min() == 255
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_profile_goes_with_every_format(format):
+    image = make_photo()
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open(io.BytesIO(encode_image(image, format))) as result:
+        assert result.info["icc_profile"] == image.info["icc_profile"]
+
+
+def test_what_a_format_cannot_hold_is_refused():
+    for format, side in (("webp", 16383), ("jpg", 65500)):
+        encode_image(Image.new("RGB", (1, side)), format)
+        with pytest.raises(ImageError, match=f"{format} holds at most {side} a side; give --format png"):
+            encode_image(Image.new("RGB", (side + 1, 1)), format)
+    with pytest.raises(ImageError, match="image of mode P; wanted L, RGB, LA, RGBA"):
+        encode_image(Image.new("P", (1, 1)))
+    with pytest.raises(ValueError, match="got format 'gif'; wanted one of png, webp, jpg"):
+        encode_image(make_photo(), "gif")
+    image = make_photo()
+    image.info["exif"] = b"Exif\0\0" + bytes(70000)
+    encode_image(image, "jpg")
 
 
 def test_transparent_part_of_a_mask_is_outside():
@@ -161,6 +388,29 @@ def test_list_images_is_sorted_recursive_and_passes_hidden_files_by(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)] == ["a/c.png", "b.JPG"]
+
+
+def test_walk_follows_links_once_and_tells_what_it_could_not_search(tmp_path, monkeypatch):
+    (tmp_path / "a" / "closed").mkdir(parents=True)
+    for name in ("a/b.png", "a.png", "a/notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "outside").symlink_to(tmp_path / "a")
+    (tmp_path / "itself").symlink_to("itself")
+    entries = images._entries
+    closed = PermissionError(13, "Permission denied")
+
+    def refuse(folder):
+        if folder.endswith("closed"):
+            raise closed
+        return entries(folder)
+
+    monkeypatch.setattr(images, "_entries", refuse)
+    files, problems = walk(tmp_path)
+    assert files == [tmp_path / name for name in ("a/b.png", "a/notes.txt", "a.png", "itself")]
+    assert problems == [f"{tmp_path / 'a' / 'closed'}: cannot be searched: Permission denied"]
+    assert list_images(str(tmp_path)) == [tmp_path / "a/b.png", tmp_path / "a.png"]
+    assert walk(Path("nowhere")) == ([], ["nowhere: cannot be searched: No such file or directory"])
 
 
 def test_atomic_leaves_the_old_file_and_nothing_else_after_an_error(tmp_path):

@@ -1,17 +1,16 @@
-"""Which photo becomes which file, settled before any work starts, and the record of what was done."""
+"""Which photo becomes which file, settled before any work starts."""
 
-import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from unistyle.files import atomic
-from unistyle.images import SUFFIXES, list_images
-
-MANIFEST = "manifest.jsonl"
+from unistyle.images import FORMATS, SUFFIXES
+from unistyle.places import Place, is_local, place, relative, search
 
 
 class UsageError(ValueError):
@@ -20,142 +19,142 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One photo: where it comes from, the PNG that it becomes, and the given mask (None: it has none)."""
+    """One photo: where it comes from, the file that it becomes, and the given mask (None: it has none)."""
 
-    source: Path
-    output: Path
-    mask: Path | None = None
+    source: Place
+    output: Place
+    mask: Place | None = None
 
     @property
-    def mask_output(self) -> Path:
+    def mask_output(self) -> Place:
         return self.output.with_name(f"{self.output.stem}.mask.png")
+
+    def outputs(self, save_mask: bool) -> list[Place]:
+        return [self.output, self.mask_output] if save_mask else [self.output]
+
+
+@dataclass(frozen=True)
+class Found:
+    """jobs; others: the number of files that are no photos; problems: a message for each folder that could not be
+    searched."""
+
+    jobs: list[Job]
+    others: int
+    problems: list[str]
 
 
 def collect(
-    inputs: Sequence[str | Path], out: str | Path, mask: str | Path | None = None, save_mask: bool = False
-) -> tuple[list[Job], int]:
-    """The jobs of input files and folders, and how many other files were passed by.
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    mask: str | Path | None = None,
+    save_mask: bool = False,
+    format: str = "png",
+) -> Found:
+    """The jobs of input files and folders, which may be addresses of fsspec.
 
     A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, a photo given by itself `out/<stem>.png`.
     mask: a file, or a folder of masks with the photos' relative paths or stems (`<stem>.mask.*` before `<stem>.*`).
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
-    out = Path(out)
+    out = place(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; give a folder")
-    found, others = _photos(inputs, out)
-    if not found:
+    photos, others, problems = _photos([place(given) for given in inputs], out)
+    if not photos:
         raise UsageError(
             f"no image in {', '.join(map(str, inputs))} ({others} other files); give photos or folders of them"
+            + "".join(f"\n{problem}" for problem in problems)
         )
-    masks = _masks(mask, [relative for _, relative in found])
+    masks = _masks(None if mask is None else place(mask), [name for _, name in photos])
     jobs = [
-        Job(source, out / relative.parent / f"{relative.stem}.png", own)
-        for (source, relative), own in zip(found, masks, strict=True)
+        Job(source, out.joinpath(*name.parent.parts, name.stem + FORMATS[format]), own)
+        for (source, name), own in zip(photos, masks, strict=True)
     ]
     _check_conflicts(jobs, save_mask)
-    return jobs, others
+    return Found(jobs, others, problems)
 
 
-def _photos(inputs: Sequence[str | Path], out: Path) -> tuple[list[tuple[Path, Path]], int]:
-    """Photos with their paths relative to the folder they were found in, and the number of other files."""
-    found, others = [], 0
-    for given in map(Path, inputs):
+def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, PurePosixPath]], int, list[str]]:
+    """Photos with their names below the folder that they were found in, the number of other files, problems."""
+    photos, others, problems = [], 0, []
+    for given in inputs:
         if given.is_dir():
-            images = [path for path in list_images(given) if not _inside(path, out, given)]
-            found += [(path, path.relative_to(given)) for path in images]
-            others += sum(p.is_file() and not _inside(p, out, given) for p in given.rglob("*")) - len(images)
-        elif not given.exists():
+            files, unsearched = search(given)
+            own = [path for path in files if not _inside(path, out, given)]
+            images = [path for path in own if path.suffix.lower() in SUFFIXES]
+            photos += [(path, PurePosixPath(*relative(path, given))) for path in images]
+            others, problems = others + len(own) - len(images), problems + unsearched
+        elif not given.exists() and not (is_local(given) and given.is_symlink()):
             raise UsageError(f"no such file or folder: {given}")
         elif given.suffix.lower() in SUFFIXES or _is_image(given):
-            found.append((given, Path(given.name)))
+            photos.append((given, PurePosixPath(given.name)))
         else:
             others += 1
-    return found, others
+    return photos, others, problems
 
 
-def _inside(path: Path, out: Path, folder: Path) -> bool:
+def _inside(path: Place, out: Place, folder: Place) -> bool:
     """Whether a file of `folder` lies in an output folder below it: results of an earlier run are no inputs."""
-    return out.resolve() != folder.resolve() and path.resolve().is_relative_to(out.resolve())
+    if is_local(path) != is_local(out):
+        return False
+    inside = _real(out)
+    return inside != _real(folder) and f"{_real(path.parent)}/".startswith(f"{inside}/")
 
 
-def _is_image(path: Path) -> bool:
+@cache
+def _real(folder: Place) -> str:
+    """The one name of a folder, behind all links. Cached, for a folder may hold a million photos."""
+    return os.path.realpath(folder) if is_local(folder) else str(folder).rstrip("/")
+
+
+def _identity(path: Place) -> str:
+    """The one name of a file."""
+    if is_local(path) and os.path.islink(path):
+        return os.path.realpath(path)
+    return f"{_real(path.parent)}/{path.name}"
+
+
+def _is_image(path: Place) -> bool:
     try:
-        with Image.open(path):
+        with path.open("rb") as file, Image.open(file):
             return True
     except Exception:  # decoders fail in many ways; whatever cannot be opened is not an image
         return False
 
 
-def _masks(mask: str | Path | None, relatives: list[Path]) -> list[Path | None]:
+def _masks(mask: Place | None, names: list[PurePosixPath]) -> list[Place | None]:
     if mask is None:
-        return [None] * len(relatives)
-    mask = Path(mask)
+        return [None] * len(names)
     if mask.is_file():
-        return [mask] * len(relatives)
+        return [mask] * len(names)
     if not mask.is_dir():
         raise UsageError(f"--mask {mask}: no such file or folder")
-    by_name = {path.relative_to(mask).with_suffix(""): path for path in reversed(list_images(mask))}
-    stems = Counter(relative.stem for relative in relatives)
+    files = [path for path in search(mask)[0] if path.suffix.lower() in SUFFIXES]
+    by_name = {PurePosixPath(*relative(path, mask)).with_suffix(""): path for path in reversed(files)}
+    stems = Counter(name.stem for name in names)
 
-    def own(relative: Path) -> Path | None:
+    def own(name: PurePosixPath) -> Place | None:
         # A bare stem says which photo is meant only if no other photo has it.
-        folders = [relative.parent, Path()] if stems[relative.stem] == 1 else [relative.parent]
-        names = [folder / name for folder in folders for name in (f"{relative.stem}.mask", relative.stem)]
-        return next((by_name[name] for name in names if name in by_name), None)
+        folders = [name.parent, PurePosixPath()] if stems[name.stem] == 1 else [name.parent]
+        wanted = [folder / stem for folder in folders for stem in (f"{name.stem}.mask", name.stem)]
+        return next((by_name[name] for name in wanted if name in by_name), None)
 
-    return [own(relative) for relative in relatives]
+    return [own(name) for name in names]
 
 
 def _check_conflicts(jobs: Iterable[Job], save_mask: bool) -> None:
-    read = {path.resolve() for job in jobs for path in (job.source, job.mask) if path}
-    written: dict[Path, Path] = {}
+    jobs = list(jobs)
+    read = {_identity(path) for job in jobs for path in (job.source, job.mask) if path}
+    written: dict[Place, Place] = {}
     for job in jobs:
-        for path in [job.output, job.mask_output] if save_mask else [job.output]:
+        for path in job.outputs(save_mask):
             if path in written:
                 raise UsageError(
                     f"{written[path]} and {job.source} would both be written to {path}; rename one, or give "
                     "the folder that holds both in place of single files"
                 )
-            if path.resolve() in read:
+            if _identity(path) in read:
                 raise UsageError(
                     f"{job.source} would be written over {path}, which is read; give another --out"
                 )
             written[path] = job.source
-
-
-class Manifest:
-    """`manifest.jsonl` of an output folder: a line a photo, the newest record of each output.
-
-    Records are appended as photos are done, so an interrupted run keeps its own.
-    """
-
-    def __init__(self, out: str | Path):
-        self.path = Path(out) / MANIFEST
-
-    def read(self) -> dict[str, dict]:
-        """Records by their output; lines that are no records, such as half of one, are dropped."""
-        records = {}
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []:
-            try:
-                record = json.loads(line)
-                records[record["output"]] = record
-            except (ValueError, KeyError, TypeError):
-                continue
-        return records
-
-    def restart(self, jobs: Iterable[Job]) -> dict[str, dict]:
-        """Drop the records of these jobs, which are about to get new ones; returns all the old ones by output."""
-        records, mine = self.read(), {str(job.output) for job in jobs}
-        with atomic(self.path) as temporary:
-            kept = [record for output, record in records.items() if output not in mine]
-            temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
-        return records
-
-    def add(self, **record: object) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
-
-
-def _line(record: dict) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -1,5 +1,6 @@
 """The public class: photos in; restyled photos, masks and what was found out."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,20 @@ class UniStyle:
     def materials(self) -> tuple[str, ...]:
         """The materials that the segmenter knows."""
         return self.network.config.materials
+
+    def fingerprint(self, plan: Plan) -> str:
+        """What stands for the weights and a plan's style codes: equal where results are equal, whatever the file."""
+        digest = hashlib.sha256()
+        tensors = [*self.network.state_dict().values(), *(target.codes for target in plan)]
+        for tensor in tensors:
+            digest.update(tensor.float().cpu().contiguous().numpy())
+        return digest.hexdigest()[:12]
+
+    def compile(self) -> None:
+        """Compile the network with torch.compile, in place. The first photos then take a minute or more: it pays for
+        thousands of them."""
+        for module in (self.network.encoder, self.network.segmenter, self.network.stylizer):
+            module.compile(dynamic=True)
 
     @property
     def styles(self) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
@@ -89,6 +90,10 @@ def part_of_resized(
 ) -> Tensor:
     """Rows and columns (from, to) of `x` (b c h w) resized to `size`, bilinear or cubic, without the rest of it;
     what `F.interpolate` gives there. Beyond the border, the border."""
+    if (rows, columns) == ((0, size[0]), (0, size[1])):
+        if tuple(x.shape[-2:]) == tuple(size):
+            return x
+        return F.interpolate(x.float(), size=tuple(size), mode="bicubic" if cubic else "bilinear")
     for dim, (start, stop), side in ((-2, rows, size[0]), (-1, columns, size[1])):
         n = x.shape[dim]
         if n == side:

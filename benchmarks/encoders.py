@@ -1,0 +1,165 @@
+"""What it takes to write a result: encoders of PNG, lossless WebP and JPEG, on photos.
+
+    python benchmarks/encoders.py
+    python benchmarks/encoders.py photos/ --rounds 5
+
+`unistyle` is `unistyle.images.encode_image`. Encoders of packages that are not installed are left out: opencv
+(opencv-python-headless), imagecodecs, isal (ISA-L's zlib in place of the standard library's).
+Columns: milliseconds per megapixel on one thread, the best round; how many times as much two threads get done; bytes
+per pixel; speed and size next to Pillow's PNG of level 1 in the same run.
+"""
+
+import argparse
+import importlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+import numpy as np
+import skimage
+import torch
+from PIL import Image
+from torchvision.io import encode_png
+
+from unistyle.images import FORMATS, encode_image, list_images, read_image
+
+SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
+STANDARD = "pillow png 1"
+Encoder = Callable[[Image.Image], bytes]
+
+
+def unistyle_encoders() -> Iterator[tuple[str, Encoder]]:
+    for name in FORMATS:
+        yield f"unistyle {name}", lambda image, name=name: encode_image(image, name)
+
+
+def pillow() -> Iterator[tuple[str, Encoder]]:
+    for level in (0, 1, 2, 3, 6):
+        yield f"pillow png {level}", saver("PNG", compress_level=level)
+    # The strategies of zlib, by their numbers; filters are Pillow's own choice for each row.
+    for number, name in enumerate(("filtered", "huffman", "rle", "fixed"), 1):
+        yield f"pillow png 1 {name}", saver("PNG", compress_level=1, compress_type=number)
+    for method, quality in ((0, 0), (0, 50), (1, 0), (2, 0), (4, 80)):
+        options = dict(lossless=True, exact=True, method=method, quality=quality)
+        yield f"pillow webp {method} quality {quality}", saver("WEBP", **options)
+
+
+def saver(format: str, **options: object) -> Encoder:
+    def encode(image: Image.Image) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, format, **options)
+        return buffer.getvalue()
+
+    return encode
+
+
+def torchvision() -> Iterator[tuple[str, Encoder]]:
+    for level in (0, 1, 2, 3):
+        yield f"torchvision png {level}", lambda image, level=level: encode_png(tensor(image), level).numpy()
+
+
+def tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
+
+
+def opencv() -> Iterator[tuple[str, Encoder]]:
+    if (cv2 := optional("cv2")) is None:
+        return
+    cv2.setNumThreads(1)
+    for strategy in ("DEFAULT", "HUFFMAN_ONLY", "RLE"):
+        yield f"opencv png 1 {strategy.lower()}", opencv_encoder(cv2, strategy)
+        for kind in ("SUB", "UP", "AVG") if hasattr(cv2, "IMWRITE_PNG_FILTER") else ():
+            yield f"opencv png 1 {strategy.lower()} {kind.lower()}", opencv_encoder(cv2, strategy, kind)
+
+
+def opencv_encoder(cv2: ModuleType, strategy: str, kind: str | None = None) -> Encoder:
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    options += [cv2.IMWRITE_PNG_STRATEGY, getattr(cv2, f"IMWRITE_PNG_STRATEGY_{strategy}")]
+    if kind:
+        options += [cv2.IMWRITE_PNG_FILTER, getattr(cv2, f"IMWRITE_PNG_FILTER_{kind}")]
+    return lambda image: cv2.imencode(".png", np.asarray(image)[..., ::-1], options)[1]
+
+
+def imagecodecs() -> Iterator[tuple[str, Encoder]]:
+    if (codecs := optional("imagecodecs")) is None:
+        return
+    for name in ("png", "spng"):
+        encode = getattr(codecs, f"{name}_encode")
+        yield f"imagecodecs {name} 1", lambda image, encode=encode: encode(np.asarray(image), level=1)
+    yield "imagecodecs qoi", lambda image: codecs.qoi_encode(np.asarray(image))
+
+
+def isal() -> Iterator[tuple[str, Encoder]]:
+    if optional("isal") is None:
+        return
+    zlib = importlib.import_module("isal.isal_zlib")
+
+    def encode(image: Image.Image) -> bytes:
+        with mock.patch("unistyle.images.zlib.compressobj", lambda level, **_: zlib.compressobj(level)):
+            return encode_image(image)
+
+    yield "unistyle png with isal 1", encode
+
+
+def optional(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def seconds(encode: Encoder, photos: list[Image.Image], threads: int, rounds: int) -> float:
+    """For all photos once, by as many threads as given that each encode all of them: the best round."""
+    # Pillow keeps settings in the image while it saves one, so that every thread needs its own.
+    own = [[photo.copy() for photo in photos] for _ in range(threads)]
+    times = []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            start = time.perf_counter()
+            list(pool.map(lambda images: [len(encode(image)) for image in images], own))
+            times.append((time.perf_counter() - start) / threads)
+    return min(times)
+
+
+def rows(photos: list[Image.Image], rounds: int) -> Iterator[tuple[str, float, float, float]]:
+    """Name, seconds on one thread, gain of two threads, bytes; for all photos together."""
+    encoders = [unistyle_encoders(), pillow(), torchvision(), opencv(), imagecodecs(), isal()]
+    for name, encode in (pair for group in encoders for pair in group):
+        one, two = (seconds(encode, photos, threads, rounds) for threads in (1, 2))
+        yield name, one, one / two, sum(len(encode(photo)) for photo in photos)
+
+
+def table(photos: list[Image.Image], rounds: int) -> str:
+    found, pixels = list(rows(photos, rounds)), sum(photo.width * photo.height for photo in photos)
+    time_1, size_1 = next((time, size) for name, time, _, size in found if name == STANDARD)
+    lines = [
+        "| encoder | ms/MP | two threads | bytes/pixel | speed | size |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    for name, time_, gain, size in found:
+        lines.append(
+            f"| {name} | {time_ / pixels * 1e9:.1f} | {gain:.2f}x | {size / pixels:.2f} "
+            f"| {time_1 / time_:.2f}x | {size / size_1:.2f}x |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", help="photos; default: four that ship with scikit-image")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=16, help="photos at most")
+    args = parser.parse_args()
+    samples = [Path(skimage.__file__).parent / "data" / name for name in SAMPLES]
+    paths = list_images(args.folder) if args.folder else samples
+    print(table([read_image(path) for path in paths[: args.count]], args.rounds))
+
+
+if __name__ == "__main__":
+    main()

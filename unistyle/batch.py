@@ -1,0 +1,276 @@
+"""The loop over many photos: decode, network and encode at the same time, in bounded memory."""
+
+import errno
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from unistyle.devices import cores
+from unistyle.images import ImageError, Photo, encode_image, read_mask, read_photo
+from unistyle.jobs import Job
+from unistyle.manifest import Manifest
+from unistyle.pipeline import MAX_SIZE, Plan, Result, UniStyle
+from unistyle.places import is_local, write_whole
+
+IN_FLIGHT = (
+    48_000_000  # pixels of the photos in memory at a time, at some 20 bytes each; a larger photo goes alone
+)
+# Errors of a folder, not of a photo: every further photo would meet them, and its work be lost.
+FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+STATUSES = ("written", "skipped", "failed")
+
+
+class CannotGoOn(OSError):
+    """Results cannot be written any more; what is written stays, and the same command goes on from there."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done to every photo; see `infer.py`."""
+
+    strength: float = 1.0
+    color: str = "style"
+    max_size: int | None = MAX_SIZE
+    format: str = "png"
+    masked: bool = False
+    save_mask: bool = False
+    overwrite: bool = False
+    batch_size: int = 1
+
+    def missing(self, job: Job) -> list:
+        """Files of a job that are still to be written."""
+        return [path for path in job.outputs(self.save_mask) if self.overwrite or not path.exists()]
+
+
+@dataclass
+class Item:
+    """A photo in memory; seconds: what was spent on it so far."""
+
+    job: Job
+    photo: Photo
+    mask: Image.Image | None
+    seconds: float
+
+
+class Budget:
+    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone."""
+
+    def __init__(self, limit: int):
+        self.limit, self.free, self._changed = limit, limit, threading.Condition()
+
+    def take(self, pixels: int, wait: bool) -> bool:
+        pixels = min(pixels, self.limit)
+        with self._changed:
+            while self.free < pixels:
+                if not wait:
+                    return False
+                self._changed.wait()
+            self.free -= pixels
+            return True
+
+    def give(self, pixels: int) -> None:
+        with self._changed:
+            self.free += min(pixels, self.limit)
+            self._changed.notify_all()
+
+
+@dataclass
+class Counts:
+    """Photos by what became of them."""
+
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{getattr(self, name)} {name}" for name in STATUSES)
+
+
+@dataclass
+class Runner:
+    """Threads that each take photos, decode, restyle, encode and write them, and record what became of them.
+
+    On a CPU each thread's network stays on one core: several photos at a time use the cores better than several
+    cores one photo, the other stages overlap by themselves, and the results do not depend on the number of cores.
+    """
+
+    model: UniStyle
+    plan: Plan
+    options: Options
+    manifest: Manifest
+    settings: dict
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self):
+        self.on_cpu = self.model.device.type == "cpu"
+        self.budget = Budget(IN_FLIGHT)
+        # One pass a core; on an accelerator one that computes and one that loads or unloads.
+        self.slots = threading.Semaphore(cores() if self.on_cpu else 2)
+        self.stop = threading.Event()
+        self._lock, self._error = threading.Lock(), None
+
+    def run(self, jobs: list[Job], name: str = "photos") -> None:
+        """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt once the photos in work are finished."""
+        remote = any(not is_local(job.source) for job in jobs[:1])
+        count = min(
+            len(jobs), cores() + (8 if remote else 1)
+        )  # one more than compute, and more where reading waits
+        self._jobs = iter(jobs)
+        with self._bar(len(jobs), name) as self.progress:
+            threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+            for thread in threads:
+                thread.start()
+            self._wait(threads)
+        self.manifest.close()
+        if self._error is not None:
+            raise self._error
+
+    def _bar(self, total: int, name: str) -> tqdm:
+        # In a log file a line a minute is enough.
+        often = 0.1 if sys.stderr.isatty() else 60
+        return tqdm(
+            total=total, unit="photo", desc=name, mininterval=often, maxinterval=often, smoothing=0.05
+        )
+
+    def _wait(self, threads: list[threading.Thread]) -> None:
+        try:
+            for thread in threads:
+                while thread.is_alive():  # a wait without an end would not hear Ctrl-C
+                    thread.join(0.1)
+        except KeyboardInterrupt as interrupt:
+            self.stop.set()
+            self._error = interrupt
+            tqdm.write("stopping: the photos in work are finished first", file=sys.stderr)
+            for thread in threads:
+                thread.join()
+
+    def _work(self) -> None:
+        if self.on_cpu:
+            torch.set_num_threads(1)  # of this thread
+        try:
+            while jobs := self._next():
+                self._process(jobs)
+        except BaseException as error:
+            self.stop.set()
+            self._error = self._error or error
+
+    def _next(self) -> list[Job]:
+        with self._lock:
+            if self.stop.is_set():
+                return []
+            return list(islice(self._jobs, self.options.batch_size))
+
+    def _process(self, jobs: list[Job]) -> None:
+        """Photos of one size in one pass. What waits is worked off before this thread waits for memory itself."""
+        waiting: dict[tuple[int, int], list[Item]] = {}
+
+        def make_room(size: tuple[int, int]) -> None:
+            if not self.budget.take(size[0] * size[1], wait=False):
+                self._restyle_all(waiting)
+                self.budget.take(size[0] * size[1], wait=True)
+
+        for job in jobs:
+            if (item := self._load(job, make_room)) is not None:
+                waiting.setdefault(item.photo.size, []).append(item)
+        self._restyle_all(waiting)
+
+    def _load(self, job: Job, make_room) -> Item | None:
+        start, taken = time.perf_counter(), []
+
+        def admit(size: tuple[int, int]) -> None:
+            make_room(size)
+            taken.append(size[0] * size[1])
+
+        try:
+            if self.options.masked and not job.mask:
+                raise ImageError(f"{job.source}: no mask {job.source.stem}.* among the masks")
+            photo = read_photo(job.source, admit)
+            mask = read_mask(job.mask) if job.mask else None
+            # A photo that stands upright only after a turn has as many pixels; so `taken` is what it gives back.
+            return Item(job, photo, mask, time.perf_counter() - start)
+        except ImageError as error:
+            for pixels in taken:
+                self.budget.give(pixels)
+            self._record(job, "failed", reason=str(error), seconds=time.perf_counter() - start)
+            return None
+
+    def _restyle_all(self, waiting: dict[tuple[int, int], list[Item]]) -> None:
+        while waiting:
+            (width, height), items = waiting.popitem()
+            try:
+                self._restyle(items)
+            finally:
+                for _ in items:
+                    self.budget.give(width * height)
+
+    def _restyle(self, batch: list[Item]) -> None:
+        start, o = time.perf_counter(), self.options
+        masks = [item.mask for item in batch] if o.masked else None
+        try:
+            with self.slots:
+                results = self.model.restyle_batch(
+                    [item.photo for item in batch], self.plan, masks, o.strength, o.color, o.max_size
+                )
+        except (ValueError, RuntimeError, MemoryError) as error:
+            self._after(batch, error)
+            return
+        each = (time.perf_counter() - start) / len(batch)
+        for item, result in zip(batch, results, strict=True):
+            self._write(item, result, each)
+
+    def _after(self, batch: list[Item], error: Exception) -> None:
+        """One bad photo does not take the others with it."""
+        if len(batch) > 1:
+            for item in batch:
+                self._restyle([item])
+            return
+        reason = str(error) if isinstance(error, ImageError) else f"{type(error).__name__}: {error}"
+        reason = reason if str(batch[0].job.source) in reason else f"{batch[0].job.source}: {reason}"
+        self._record(batch[0].job, "failed", reason=reason, seconds=batch[0].seconds)
+
+    def _write(self, item: Item, result: Result, each: float) -> None:
+        start, job = time.perf_counter(), item.job
+        images = {job.output: (result.image, self.options.format), job.mask_output: (result.mask, "png")}
+        try:
+            for path in self.options.missing(job):
+                write_whole(path, encode_image(*images[path]))
+        except (OSError, ImageError) as error:
+            self._record(job, "failed", reason=f"cannot write: {error}", seconds=item.seconds + each)
+            if isinstance(error, OSError) and error.errno in FATAL:
+                raise CannotGoOn(error.errno, f"cannot write to {path.parent}: {error.strerror}") from error
+            return
+        found = {name: round(share, 4) for name, share in result.materials.items()}
+        seconds = item.seconds + each + time.perf_counter() - start
+        self._record(job, "written", materials=found, styles=result.styles, seconds=seconds)
+
+    def _record(
+        self, job: Job, status: str, reason: str | None = None, seconds: float = 0.0, **found
+    ) -> None:
+        with self._lock:
+            setattr(self.counts, status, getattr(self.counts, status) + 1)
+            if status == "failed":
+                tqdm.write(f"failed: {reason}", file=sys.stderr)
+                self.progress.set_postfix(failed=self.counts.failed, refresh=False)
+            self.progress.update()
+        self.manifest.add(record(job, status, reason, seconds, self.settings, **found))
+
+
+def record(
+    job: Job,
+    status: str,
+    reason: str | None = None,
+    seconds: float = 0.0,
+    settings: dict | None = None,
+    materials: dict | None = None,
+    styles: dict | None = None,
+) -> dict:
+    """A line of the manifest."""
+    about = dict(input=str(job.source), output=str(job.output), status=status, reason=reason)
+    found = dict(materials=materials or {}, styles=styles or {}, seconds=round(seconds, 3))
+    return about | found | dict(settings=settings or {})
