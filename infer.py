@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"photos of equal size in one pass at most (1 on a CPU, {BATCH} elsewhere)",
     )
-    p.add_argument("--compile", action="store_true", help="torch.compile: minutes at the start, faster after")
+    p.add_argument(
+        "--compile", action="store_true", help="torch.compile: a minute for each size of photo at first"
+    )
     p.add_argument(
         "--max-size",
         type=lambda text: None if text == "none" else _count(64)(text),
@@ -218,7 +220,7 @@ def infer(args: argparse.Namespace) -> int:
     model = UniStyle.from_pretrained(args.checkpoint, device, args.precision)
     plan = model.plan(styles)
     if args.compile:
-        say("compiling: the first photos take a minute or two")
+        say("compiling: the first photo of each size takes about a minute")
         model.compile()
     options = Options(args.strength, args.color, args.max_size, args.format, bool(args.mask), args.save_mask,
                       args.overwrite, args.batch_size or (1 if device.type == "cpu" else BATCH))  # fmt: skip

@@ -129,10 +129,12 @@ class UniStyle:
         return digest.hexdigest()[:12]
 
     def compile(self) -> None:
-        """Compile the network with torch.compile, in place. The first photos then take a minute or more: it pays for
-        thousands of them."""
+        """Compile the network with torch.compile, in place: about a minute at the first photo of each size, for the
+        first few sizes; others are not compiled. It pays for thousands of photos of a few sizes (docs/batch.md)."""
+        # Weights are packed once on a CPU. On CUDA graphs of kernels would be bound to one thread, so none are made.
+        options = {"freezing": True} if self.device.type == "cpu" else None
         for module in (self.network.encoder, self.network.segmenter, self.network.stylizer):
-            module.compile(dynamic=True)
+            module.compile(dynamic=False, options=options)
 
     @property
     def styles(self) -> list[str]:

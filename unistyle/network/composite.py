@@ -14,10 +14,13 @@ MARGIN = 0.25
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
-    """Means over squares of `2 radius + 1` pixels, cut at the border: over rows, then over columns."""
-    for side in ((2 * radius + 1, 1), (1, 2 * radius + 1)):
-        padding = [n // 2 for n in side]
-        x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
+    """Means over squares of `2 radius + 1` pixels, cut at the border; as matrix products, many times as fast as
+    pooling on a CPU."""
+    for dim in (-2, -1):
+        at = torch.arange(x.shape[dim], device=x.device)
+        near = ((at[:, None] - at).abs() <= radius).to(x.dtype)
+        mean = near / near.sum(1, keepdim=True)
+        x = mean @ x if dim == -2 else x @ mean.mT
     return x
 
 
@@ -80,4 +83,5 @@ def composite(
     """
     if keep_color:
         restyled = (photo + luminance(restyled) - luminance(photo)).clamp(0, 1)
-    return torch.where(alpha > 0, photo + strength * alpha * (restyled - photo), photo)
+    mixed = torch.lerp(photo, restyled.to(photo.dtype), strength * alpha.to(photo.dtype))
+    return torch.where(alpha > 0, mixed, photo)
