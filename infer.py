@@ -225,7 +225,7 @@ def infer(args: argparse.Namespace) -> int:
     options = Options(args.strength, args.color, args.max_size, args.format, bool(args.mask), args.save_mask,
                       args.overwrite, args.batch_size or (1 if device.type == "cpu" else BATCH))  # fmt: skip
     settings = dict(styles=styles, strength=args.strength, color=args.color, mask=args.mask,
-                    max_size=args.max_size, precision=args.precision, weights=model.fingerprint(plan))  # fmt: skip
+                    max_size=args.max_size, precision=args.precision, compiled=args.compile, weights=model.fingerprint(plan))  # fmt: skip
     out = place(args.out)
     manifest = Manifest(out, state.process_index)
     left, finished = share(lambda: to_do(manifest, found, options, settings))

@@ -1,7 +1,6 @@
 """Bring regions to the photo's size along its edges, and lay the restyled photo over the photo."""
 
 import torch
-import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
