@@ -86,8 +86,8 @@ class Photo:
         return self.rgb.size
 
     def with_rgb(self, rgb: Image.Image) -> Image.Image:
-        """Other colours with this photo's opacity, profile and EXIF: a PIL image, RGB or RGBA."""
-        image = rgb.copy()
+        """Other colours, whose image is taken over, with this photo's opacity, profile and EXIF; RGB or RGBA."""
+        image = rgb
         if self.opacity is not None:
             image.putalpha(self.opacity)
         about = {"icc_profile": self.profile, "exif": self.exif}

@@ -315,7 +315,7 @@ class UniStyle:
         size = stack.rgb.shape[-2:]
         image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
         total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
-        model = guided_model(total, as_float(small)) if stack.mask is None else ()
+        model = guided_model(total, as_float(_shrink(small, MAX_SIZE))) if stack.mask is None else ()
 
         def lay(top: int) -> None:
             band = (top, min(top + rows, size[0])), (0, size[1])

@@ -185,6 +185,8 @@ def restyle_in_tiles(
     """
     whole, result = _Tiled(network, photo, regions, codes), photo.clone()
     seen = whole.covered(core, halo)
+    if not seen:
+        return result
     few = seen if len(seen) <= sample else _spread(whole.covered(core // 4, halo), 16 * sample)
     known = whole.measure(few, run)
 
