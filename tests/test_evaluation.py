@@ -315,17 +315,33 @@ def speed():
     return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "speed.py"))
 
 
-def test_the_speed_benchmark_counts_multiply_accumulates(speed):
-    conv = torch.nn.Conv2d(8, 16, 3, padding=1)
-    assert speed["gmacs"](lambda: conv(torch.rand(1, 8, 20, 30))) == pytest.approx(20 * 30 * 16 * 8 * 9 / 1e9)
+def test_the_speed_benchmark_counts_arithmetic_and_traffic(speed):
+    conv, x = torch.nn.Conv2d(8, 16, 3, padding=1), torch.rand(1, 8, 20, 30)
+    gmac, gb = speed["work"](lambda: conv(x))
+    assert gmac == pytest.approx(20 * 30 * 16 * 8 * 9 / 1e9)
+    assert gb == pytest.approx(4 * (20 * 30 * (8 + 16) + 16 * 8 * 9 + 16) / 1e9)
 
 
 def test_the_speed_benchmark_end_to_end(speed, checkpoint, capsys):
-    speed["main"](["--checkpoint", str(checkpoint), "--size", "48", "--runs", "1", "--warm-up", "0"])
-    heading, _, *rows = capsys.readouterr().out.splitlines()
-    assert heading.startswith("48 x 48, CPU")
-    assert [row.split("  ")[0] for row in rows] == ["UniStyle", "LR-ASPP + AdaIN"]
-    assert all(float(number) > 0 for row in rows for number in row[18:].split())
+    speed["main"](
+        [
+            "--checkpoint",
+            str(checkpoint),
+            "--sizes",
+            "48x32",
+            "--batches",
+            "2",
+            "--runs",
+            "1",
+            "--warm-up",
+            "0",
+        ]
+    )
+    heading, limits, _, *rows = capsys.readouterr().out.splitlines()
+    assert heading.startswith("CPU")
+    assert limits.startswith("this device: ")
+    assert [row.split()[:3] for row in rows] == [["48x32", "2", "UniStyle"], ["48x32", "2", "LR-ASPP"]]
+    assert all(float(number.rstrip("%")) >= 0 for row in rows for number in row[34:].split())
 
 
 @pytest.fixture

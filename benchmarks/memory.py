@@ -1,0 +1,78 @@
+"""Memory of a long run: resident memory of `infer.py`'s runner after every so many photos of many sizes.
+
+    python benchmarks/memory.py --photos ../shared/data/fmd/image
+
+Photos are cut at random to sides of 150 to 512 pixels, a different size each, which is the hard case: memory that was
+freed after one size hardly fits the next. Last line: the growth from the first 50 photos to the end, and how much of
+it was still going on in the second half.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from infer import CHECKPOINT, sample_photos  # noqa: E402
+from unistyle import UniStyle  # noqa: E402
+from unistyle.batch import Options, Runner  # noqa: E402
+from unistyle.devices import keep_freed_memory  # noqa: E402
+from unistyle.images import list_images, read_image  # noqa: E402
+from unistyle.jobs import Job  # noqa: E402
+from unistyle.manifest import Manifest  # noqa: E402
+
+
+def resident() -> float:
+    """MiB of this process that are in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def cut(paths: list[Path], folder: Path, count: int) -> list[Path]:
+    rng, result = np.random.default_rng(0), []
+    for i in range(count):
+        image = read_image(paths[i % len(paths)])
+        width, height = (int(rng.integers(150, min(512, side) + 1)) for side in image.size)
+        result.append(folder / f"{i:05}.jpg")
+        image.crop((0, 0, width, height)).save(result[-1], quality=92)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of photos (default: the samples)")
+    parser.add_argument("--count", type=int, default=1000, help="photos (default: %(default)s)")
+    parser.add_argument(
+        "--every", type=int, default=50, help="photos between two lines (default: %(default)s)"
+    )
+    parser.add_argument("--checkpoint", default=CHECKPOINT)
+    args = parser.parse_args()
+    keep_freed_memory()
+    model = UniStyle.from_pretrained(args.checkpoint, "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        folder, table = Path(folder), []
+        paths = list_images(args.photos) if args.photos else sample_photos()
+        jobs = [Job(path, folder / "out" / f"{path.stem}.png") for path in cut(paths, folder, args.count)]
+        runner = Runner(model, model.plan("stone"), Options(), Manifest(folder / "out"), {})
+        thread = threading.Thread(target=runner.run, args=(jobs,))
+        thread.start()
+        print(f"{'photos':>8}{'MiB':>8}")
+        while thread.is_alive():
+            if runner.counts.written >= args.every * (len(table) + 1):
+                table.append(resident())
+                print(f"{runner.counts.written:8}{table[-1]:8.0f}", flush=True)
+            time.sleep(0.05)
+    half = len(table) // 2
+    print(f"growth after the first {args.every}: {max(table) - table[0]:.0f} MiB; in the second half "
+          f"{max(table[half:]) - max(table[: half + 1]):.0f} MiB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
