@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py --photos ../shared/data/fmd/image
 
-Photos are cut at random to sides of 150 to 512 pixels, a different size each, which is the hard case: memory that was
-freed after one size hardly fits the next. Last line: the growth from the first 50 photos to the end, and how much of
-it was still going on in the second half.
+--cut: photos are cut at random to sides of 150 to 512 pixels, a different size each, which is the hard case: memory
+that was freed after one size hardly fits the next. Last line: the growth from the first 50 photos to the end, and how
+much of it was still going on in the second half.
 """
 
 import argparse
@@ -35,10 +35,10 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def cut(paths: list[Path], folder: Path, count: int) -> list[Path]:
+def cut(paths: list[Path], folder: Path) -> list[Path]:
     rng, result = np.random.default_rng(0), []
-    for i in range(count):
-        image = read_image(paths[i % len(paths)])
+    for i, path in enumerate(paths):
+        image = read_image(path)
         width, height = (int(rng.integers(150, min(512, side) + 1)) for side in image.size)
         result.append(folder / f"{i:05}.jpg")
         image.crop((0, 0, width, height)).save(result[-1], quality=92)
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=50, help="photos between two lines (default: %(default)s)"
     )
+    parser.add_argument("--cut", action="store_true", help="to a different size each")
     parser.add_argument("--checkpoint", default=CHECKPOINT)
     args = parser.parse_args()
     keep_freed_memory()
@@ -59,7 +60,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         folder, table = Path(folder), []
         paths = list_images(args.photos) if args.photos else sample_photos()
-        jobs = [Job(path, folder / "out" / f"{path.stem}.png") for path in cut(paths, folder, args.count)]
+        some = [paths[i % len(paths)] for i in range(args.count)]
+        some = cut(some, folder) if args.cut else some
+        jobs = [Job(path, folder / "out" / f"{i:05}.png") for i, path in enumerate(some)]
         runner = Runner(model, model.plan("stone"), Options(), Manifest(folder / "out"), {})
         thread = threading.Thread(target=runner.run, args=(jobs,))
         thread.start()

@@ -20,6 +20,7 @@ from unistyle.images import ImageError, Photo, mask_from_pil, photo_from_pil, re
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.tiles import part_of_resized, restyle_in_tiles
 from unistyle.network.unistyle import SMALLEST
+from unistyle.places import Place, place
 from unistyle.styles import UnknownName, encode_photo, fit, nearest
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ PIXELS_AT_ONCE_ELSEWHERE = 2**24
 LEAST_AT_ONCE = 2**18  # where memory does not suffice for this, tiles do not help
 BAND = 2**21  # pixels of a photo that are laid over it at a time
 
-AnyPhoto = Image.Image | Photo | str | Path
+AnyPhoto = Image.Image | Photo | str | Place
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ class UniStyle:
     def _style(self, style: object) -> tuple[tuple[str, ...], Tensor]:
         """Names and codes `n d` that a style may stand for."""
         known = isinstance(style, str) and self.bank.rows(style)
-        if known or (isinstance(style, str) and not Path(style).is_file()):
+        path = place(style) if isinstance(style, str) and not known else style
+        if known or (isinstance(style, str) and not path.is_file()):
             rows = self.bank.find(style)
             return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.codes[rows]
         if not isinstance(style, AnyPhoto):
@@ -271,8 +273,8 @@ class UniStyle:
                 f"a style is a name of the bank, a path or a PIL image; got {type(style).__name__}"
             )
         with self._autocast():
-            code = encode_photo(self.network, _as_photo(style))
-        return (str(style) if isinstance(style, str | Path) else "photo",), code[None]
+            code = encode_photo(self.network, _as_photo(path))
+        return (str(style) if isinstance(style, str | Place) else "photo",), code[None]
 
     def _run(self, photo: Tensor, stack: _Stack, plan: Plan) -> _Restyled:
         """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""
