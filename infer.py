@@ -5,16 +5,20 @@ python infer.py --samples --to stone --out out
 """
 
 import argparse
+import io
 import json
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import skimage
+import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
@@ -25,7 +29,7 @@ from unistyle.images import FORMATS
 from unistyle.jobs import Found, Job, UsageError, collect
 from unistyle.manifest import Manifest, differences, line
 from unistyle.pipeline import COLORS, MAX_SIZE, REST
-from unistyle.places import place, remove_leftovers
+from unistyle.places import place, present, remove_leftovers
 
 T = TypeVar("T")
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
@@ -152,18 +156,59 @@ def sample_photos() -> list[Path]:
     return present
 
 
-def share(make: Callable[[], T]) -> T:
-    """What the main process makes, for all processes: one list of the photos, and each of them in one process."""
-    state, box = PartialState(), [None, None]
-    if state.is_main_process:
-        try:
-            box[0] = make()
-        except Exception as error:
-            box[1] = error
-    if state.num_processes > 1:
-        broadcast_object_list(box)
-    if box[1] is not None:
-        raise box[1]
+class Abandoned(RuntimeError):
+    """Another process has ended, so that nothing can be agreed upon any more."""
+
+
+def connect(device: str) -> PartialState:
+    """This process's place among those that a launcher has started."""
+    # Accelerate brings processes together on the CPU only where it is told so. None waits for the slowest in vain.
+    cpu = device == "cpu" or not torch.accelerator.is_available()
+    state = PartialState(cpu=cpu, timeout=timedelta(days=365))
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != state.num_processes:
+        raise UsageError(
+            f"{started} processes were started, and {state.num_processes} can work together on {state.device}: each "
+            "would do all photos; give --device cpu, or start one process"
+        )
+    return state
+
+
+@contextmanager
+def agreeing() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of the connection to a process that has ended
+        raise Abandoned("another process ended before its photos were done") from error
+
+
+def gather(value: T) -> list[T]:
+    """The values of all processes, once each has come here."""
+    if PartialState().num_processes == 1:
+        return [value]
+    with agreeing():
+        return gather_object([value])
+
+
+def together(make: Callable[[], T]) -> T:
+    """What `make` returns in this process. Where it cannot in one, all raise the reason: nobody waits for a process
+    that is gone, and one can say it for all."""
+    made = reason = None
+    try:
+        made = make()
+    except (ValueError, OSError) as error:
+        reason = str(error) or type(error).__name__
+    if reasons := [each for each in gather(reason) if each is not None]:
+        raise UsageError(reasons[0])
+    return made
+
+
+def share(value: T) -> T:
+    """The main process's value, in all processes."""
+    box = [value]
+    if PartialState().num_processes > 1:
+        with agreeing():
+            broadcast_object_list(box)
     return box[0]
 
 
@@ -172,32 +217,39 @@ def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) ->
 
     Raises UsageError where finished results were made with other settings.
     """
-    old, left, done = manifest.read(), [], []
+    old, exists = manifest.read(), present(manifest.out)
+    lines, left, differing = dict(old), [], {}
     for job in found.jobs:
-        (left if options.missing(job) else done).append(job)
-    differing = {}
-    for job in done:
-        for name, values in differences(old.get(str(job.output), "{}"), settings).items():
-            differing.setdefault(name, (job, values))
+        name, missing = str(job.output), options.missing(job, exists)
+        before = json.loads(old.get(name, "{}"))
+        if before.get("status") == "failed":  # to replace a result, which it says nothing about
+            before = {}
+        if missing:
+            left.append(job)
+        else:
+            lines[name] = line(_skipped(job, before))
+        if job.output not in missing:
+            for setting, values in differences(before, settings).items():
+                differing.setdefault(setting, (job, *values))
+        elif not exists(job.output):
+            lines.pop(name, None)  # what stands keeps its record until it is replaced
     if differing:
         named = "; ".join(
-            f"{name} was {then!r} and is {now!r} now" for name, (_, (then, now)) in differing.items()
+            f"{name} was {then!r} and is {now!r} now" for name, (_, then, now) in differing.items()
         )
         first = next(iter(differing.values()))[0]
         raise UsageError(
             f"{first.output} and maybe more in {manifest.out} were made with other settings: {named}. "
             "Give --overwrite to make them anew, another --out to keep both, or the settings of before"
         )
-    mine = {str(job.output) for job in found.jobs}
-    lines = [text for key, text in old.items() if key not in mine]
-    for job in done:
-        # What an earlier run found out about a result that is skipped still holds.
-        before = json.loads(old.get(str(job.output), "{}"))
-        known = {name: before.get(name) for name in ("materials", "styles", "settings")}
-        reason = "the result exists; --overwrite replaces it"
-        lines.append(line(record(job, "skipped", reason, **known)))
-    manifest.write(lines)
-    return left, len(done)
+    manifest.write(lines.values())
+    return left, len(found.jobs) - len(left)
+
+
+def _skipped(job: Job, before: dict) -> dict:
+    """The record of a result that exists, of which holds what an earlier run found out about it."""
+    known = {name: before.get(name) for name in ("materials", "styles", "settings")}
+    return record(job, "skipped", "the result exists; --overwrite replaces it", **known)
 
 
 def infer(args: argparse.Namespace) -> int:
@@ -205,75 +257,102 @@ def infer(args: argparse.Namespace) -> int:
     if args.samples == bool(args.inputs):
         raise UsageError("give INPUT or --samples" + (", not both" if args.samples else ""))
     styles = wanted_styles(args)
-    # Processes wait for the slowest of them, however long that takes.
-    state = PartialState(cpu=args.device == "cpu", timeout=timedelta(days=365))
+    state = connect(args.device)
+    main = state.is_main_process
+    say = print if main else lambda *_, **__: None
     inputs = sample_photos() if args.samples else args.inputs
-    found = share(lambda: collect(inputs, args.out, args.mask, args.save_mask, args.format))
-    say = print if state.is_main_process else lambda *_: None
-    device = pick_device(args.device)
+    found = together(
+        lambda: collect(inputs, args.out, args.mask, args.save_mask, args.format) if main else None
+    )
+    device = together(lambda: pick_device(args.device))
     if device.type == "cpu":
         keep_freed_memory()
     processes = f", {state.num_processes} processes" if state.num_processes > 1 else ""
     say(f"device {device}, precision {args.precision}{processes}, checkpoint {args.checkpoint}", flush=True)
     if args.format == "jpg":
         say("jpg is not exact: what is outside the masks changes a little too; png and webp keep it")
-    model = UniStyle.from_pretrained(args.checkpoint, device, args.precision)
-    plan = model.plan(styles)
+    model = together(lambda: UniStyle.from_pretrained(args.checkpoint, device, args.precision))
+    plan = together(lambda: model.plan(styles))
     if args.compile:
         say("compiling: the first photo of each size takes about a minute")
         model.compile()
     options = Options(args.strength, args.color, args.max_size, args.format, bool(args.mask), args.save_mask,
                       args.overwrite, args.batch_size or (1 if device.type == "cpu" else BATCH))  # fmt: skip
     settings = dict(styles=styles, strength=args.strength, color=args.color, mask=args.mask,
-                    max_size=args.max_size, precision=args.precision, compiled=args.compile, weights=model.fingerprint(plan))  # fmt: skip
+                    max_size=args.max_size, precision=args.precision, compiled=args.compile,
+                    weights=model.fingerprint(plan))  # fmt: skip
     out = place(args.out)
     manifest = Manifest(out, state.process_index)
-    left, finished = share(lambda: to_do(manifest, found, options, settings))
-    if state.is_main_process:
+    left, finished = together(lambda: to_do(manifest, found, options, settings) if main else ([], 0))
+    if main:
         remove_leftovers(out)
         for problem in found.problems:
             print(f"failed: {problem}", file=sys.stderr)
-    return work(Runner(model, plan, options, manifest, settings), left, finished, found, state)
+    return work(Runner(model, plan, options, manifest, settings), share(left), finished, found, state)
 
 
-def work(runner: Runner, left: list[Job], finished: int, found: Found, state: PartialState) -> int:
-    """This process's part of the jobs; the exit code of all."""
+def work(runner: Runner, left: list[Job], finished: int, found: Found | None, state: PartialState) -> int:
+    """This process's part of the jobs; the exit code of all. found: the main process knows it."""
     mine = left[state.process_index :: state.num_processes]
+    unsearched = found.problems if found else []
     try:
         runner.run(mine, f"process {state.process_index}" if state.num_processes > 1 else "photos")
-    except (KeyboardInterrupt, CannotGoOn) as stop:
-        why = str(stop) if isinstance(stop, CannotGoOn) else "interrupted"
-        print(f"stopped: {why}. {runner.counts}; the same command goes on from here", file=sys.stderr)
-        return 1 if isinstance(stop, CannotGoOn) else 130
-    every = (
-        gather_object([(runner.counts.written, runner.counts.failed)]) if state.num_processes > 1 else None
-    )
-    written, failed = map(sum, zip(*(every or [(runner.counts.written, runner.counts.failed)]), strict=True))
-    failed += len(found.problems)
+        counts = gather((runner.counts.written, runner.counts.failed))
+        if state.is_main_process:
+            finish(runner.manifest, unsearched)
+    except (KeyboardInterrupt, CannotGoOn, Abandoned, OSError) as stop:
+        if interrupted := isinstance(stop, KeyboardInterrupt):
+            on_interrupt(signal.SIG_IGN)  # it is ending, and a launcher may send the same signal once more
+        ahead = (
+            "--overwrite starts anew" if runner.options.overwrite else "the same command goes on from here"
+        )
+        print(f"stopped: {'interrupted' if interrupted else stop}. {runner.counts}; {ahead}", file=sys.stderr)
+        return 130 if interrupted else 1
+    written, failed = (sum(each) for each in zip(*counts, strict=True))
+    failed += len(unsearched)
     if state.is_main_process:
-        for problem in found.problems:
-            folder = problem.partition(": cannot")[0]
-            runner.manifest.add(dict(input=folder, output=None, status="failed", reason=problem))
-        runner.manifest.close()
-        runner.manifest.merge()
         print(f"{written} written, {finished} skipped, {failed} failed, {found.others} other files passed by; "
               f"results in {runner.manifest.out}")  # fmt: skip
-    return 1 if failed else 0
+    # Together, because a launcher ends the others as soon as one has ended with another code than 0.
+    return max(gather(int(failed > 0)))
+
+
+def finish(manifest: Manifest, problems: list[str]) -> None:
+    """Bring the records of all processes together, with those of the folders that could not be searched."""
+    for problem in problems:
+        folder = problem.partition(": cannot")[0]
+        manifest.add(dict(input=folder, output=None, status="failed", reason=problem))
+    manifest.close()
+    manifest.merge()
+
+
+def on_interrupt(handler) -> None:
+    """What Ctrl-C does, and SIGTERM, a scheduler's word for it. Other threads than the main one cannot say."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def main(argv: list[str] | None = None) -> int:
     """0: all done; 1: some photos failed, each named with its reason; 2: bad usage; 130: interrupted."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's word for Ctrl-C
+    on_interrupt(signal.default_int_handler)
+    first = int(os.environ.get("RANK", 0)) == 0  # of several processes, and speaks for all
     try:
-        return infer(parser().parse_args(argv))
+        with nullcontext() if first else redirect_stderr(io.StringIO()):
+            args = parser().parse_args(argv)
+        return infer(args)
     except SystemExit as stop:  # argparse, which has said why
         return stop.code
     except KeyboardInterrupt:
+        print("stopped: interrupted before the first photo", file=sys.stderr)
         return 130
+    except Abandoned as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 1
     # Unusable arguments, checkpoints, style photos and devices are all ValueErrors; an OSError is the output folder.
     except (ValueError, OSError) as error:
-        print(f"infer.py: error: {error}", file=sys.stderr)
+        if first:
+            print(f"infer.py: error: {error}", file=sys.stderr)
         return 2
 
 

@@ -1,9 +1,13 @@
 """The loop over many photos: decode, network and encode at the same time, in bounded memory."""
 
 import errno
+import os
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -16,17 +20,17 @@ from unistyle.images import ImageError, Photo, encode_image, read_mask, read_pho
 from unistyle.jobs import Job
 from unistyle.manifest import Manifest
 from unistyle.pipeline import MAX_SIZE, Plan, Result, UniStyle
-from unistyle.places import is_local, write_whole
+from unistyle.places import Place, is_local, write_whole
 
-IN_FLIGHT = (
-    48_000_000  # pixels of the photos in memory at a time, at some 20 bytes each; a larger photo goes alone
-)
+# Pixels of the photos in memory at a time, at some 20 bytes each; a larger photo goes alone.
+IN_FLIGHT = 48_000_000
+SAME = 2  # seconds in which another signal is the same one: a launcher passes on what the terminal has sent already
 # Errors of a folder, not of a photo: every further photo would meet them, and its work be lost.
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 STATUSES = ("written", "skipped", "failed")
 
 
-class CannotGoOn(OSError):
+class CannotGoOn(Exception):
     """Results cannot be written any more; what is written stays, and the same command goes on from there."""
 
 
@@ -43,36 +47,48 @@ class Options:
     overwrite: bool = False
     batch_size: int = 1
 
-    def missing(self, job: Job) -> list:
+    def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
         """Files of a job that are still to be written."""
-        return [path for path in job.outputs(self.save_mask) if self.overwrite or not path.exists()]
+        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]
 
 
 @dataclass
 class Item:
-    """A photo in memory; seconds: what was spent on it so far."""
+    """A photo in memory; pixels: what it has of the budget; seconds: what was spent on it so far."""
 
     job: Job
     photo: Photo
     mask: Image.Image | None
+    pixels: int
     seconds: float
 
 
 class Budget:
-    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone."""
+    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone.
+
+    Who waits is served in turn, for a large photo would wait for ever among small ones. Only who holds nothing may
+    wait: two that hold what the other waits for would wait for ever too.
+    """
 
     def __init__(self, limit: int):
-        self.limit, self.free, self._changed = limit, limit, threading.Condition()
+        self.limit, self.free, self._changed, self._queue = limit, limit, threading.Condition(), deque()
 
     def take(self, pixels: int, wait: bool) -> bool:
         pixels = min(pixels, self.limit)
         with self._changed:
-            while self.free < pixels:
+            if self._queue or self.free < pixels:
                 if not wait:
                     return False
-                self._changed.wait()
+                self._await_turn(pixels)
             self.free -= pixels
             return True
+
+    def _await_turn(self, pixels: int) -> None:
+        turn = object()
+        self._queue.append(turn)
+        self._changed.wait_for(lambda: self._queue[0] is turn and self.free >= pixels)
+        self._queue.popleft()
+        self._changed.notify_all()  # what is left may do for the next
 
     def give(self, pixels: int) -> None:
         with self._changed:
@@ -110,8 +126,10 @@ class Runner:
     def __post_init__(self):
         self.on_cpu = self.model.device.type == "cpu"
         self.budget = Budget(IN_FLIGHT)
+        # The processes that a launcher has started on this machine share its cores.
+        self.cores = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
         # One pass a core; on an accelerator one that computes and one that loads or unloads.
-        self.slots = threading.Semaphore(cores() if self.on_cpu else 2)
+        self.slots = threading.Semaphore(self.cores if self.on_cpu else 2)
         self.stop = threading.Event()
         self._lock, self._error = threading.Lock(), None
 
@@ -119,17 +137,22 @@ class Runner:
         """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt once the photos in work are finished."""
         remote = any(not is_local(job.source) for job in jobs[:1])
         count = min(
-            len(jobs), cores() + (8 if remote else 1)
-        )  # one more than compute, and more where reading waits
+            len(jobs), self.cores + (8 if remote else 1)
+        )  # more than compute, and most where reading waits
         self._jobs = iter(jobs)
         with self._bar(len(jobs), name) as self.progress:
             threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
             for thread in threads:
                 thread.start()
             self._wait(threads)
-        self.manifest.close()
-        if self._error is not None:
+        with self._or_stop(self.manifest.path):
+            self.manifest.close()
+        if isinstance(self._error, CannotGoOn | KeyboardInterrupt):
             raise self._error
+        if self._error is not None:  # of a kind that no photo accounts for, so not one for a user to repair
+            raise RuntimeError(
+                "an error in UniStyle itself; please report it with what is above"
+            ) from self._error
 
     def _bar(self, total: int, name: str) -> tqdm:
         # In a log file a line a minute is enough.
@@ -147,8 +170,16 @@ class Runner:
             self.stop.set()
             self._error = interrupt
             tqdm.write("stopping: the photos in work are finished first", file=sys.stderr)
-            for thread in threads:
-                thread.join()
+            self._finish(threads, until=time.monotonic() + SAME)
+
+    def _finish(self, threads: list[threading.Thread], until: float) -> None:
+        """Wait for the photos in work; an interrupt after `until` is one more, and ends the wait."""
+        while any(thread.is_alive() for thread in threads):
+            try:
+                time.sleep(0.05)
+            except KeyboardInterrupt:
+                if time.monotonic() > until:
+                    raise
 
     def _work(self) -> None:
         if self.on_cpu:
@@ -175,39 +206,50 @@ class Runner:
                 self._restyle_all(waiting)
                 self.budget.take(size[0] * size[1], wait=True)
 
-        for job in jobs:
-            if (item := self._load(job, make_room)) is not None:
-                waiting.setdefault(item.photo.size, []).append(item)
-        self._restyle_all(waiting)
+        try:
+            for job in jobs:
+                if (item := self._load(job, make_room)) is not None:
+                    waiting.setdefault(item.photo.size, []).append(item)
+            self._restyle_all(waiting)
+        finally:  # others may wait for what is left after an error
+            self._give_back(item for items in waiting.values() for item in items)
 
-    def _load(self, job: Job, make_room) -> Item | None:
-        start, taken = time.perf_counter(), []
+    def _give_back(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.budget.give(item.pixels)
+
+    def _load(self, job: Job, make_room: Callable[[tuple[int, int]], None]) -> Item | None:
+        start, pixels, trouble = time.perf_counter(), 0, None
 
         def admit(size: tuple[int, int]) -> None:
-            make_room(size)
-            taken.append(size[0] * size[1])
+            nonlocal pixels, trouble
+            try:
+                make_room(size)
+                pixels = size[0] * size[1]
+            except Exception as error:  # of the photos before this one, and no fault of its file
+                trouble = error
+                raise
 
         try:
             if self.options.masked and not job.mask:
                 raise ImageError(f"{job.source}: no mask {job.source.stem}.* among the masks")
             photo = read_photo(job.source, admit)
             mask = read_mask(job.mask) if job.mask else None
-            # A photo that stands upright only after a turn has as many pixels; so `taken` is what it gives back.
-            return Item(job, photo, mask, time.perf_counter() - start)
-        except ImageError as error:
-            for pixels in taken:
-                self.budget.give(pixels)
+            return Item(job, photo, mask, pixels, time.perf_counter() - start)
+        except Exception as error:
+            self.budget.give(pixels)
+            if trouble or not isinstance(error, ImageError):
+                raise trouble or error from None
             self._record(job, "failed", reason=str(error), seconds=time.perf_counter() - start)
             return None
 
     def _restyle_all(self, waiting: dict[tuple[int, int], list[Item]]) -> None:
         while waiting:
-            (width, height), items = waiting.popitem()
+            _, items = waiting.popitem()
             try:
                 self._restyle(items)
             finally:
-                for _ in items:
-                    self.budget.give(width * height)
+                self._give_back(items)
 
     def _restyle(self, batch: list[Item]) -> None:
         start, o = time.perf_counter(), self.options
@@ -243,7 +285,7 @@ class Runner:
         except (OSError, ImageError) as error:
             self._record(job, "failed", reason=f"cannot write: {error}", seconds=item.seconds + each)
             if isinstance(error, OSError) and error.errno in FATAL:
-                raise CannotGoOn(error.errno, f"cannot write to {path.parent}: {error.strerror}") from error
+                raise CannotGoOn(f"cannot write to {path.parent}: {error.strerror}") from error
             return
         found = {name: round(share, 4) for name, share in result.materials.items()}
         seconds = item.seconds + each + time.perf_counter() - start
@@ -258,7 +300,15 @@ class Runner:
                 tqdm.write(f"failed: {reason}", file=sys.stderr)
                 self.progress.set_postfix(failed=self.counts.failed, refresh=False)
             self.progress.update()
-        self.manifest.add(record(job, status, reason, seconds, self.settings, **found))
+        with self._or_stop(self.manifest.path):
+            self.manifest.add(record(job, status, reason, seconds, self.settings, **found))
+
+    @contextmanager
+    def _or_stop(self, path: Place) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CannotGoOn(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def record(

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -11,6 +11,8 @@ from PIL import Image
 
 from unistyle.images import FORMATS, SUFFIXES
 from unistyle.places import Place, is_local, place, relative, search
+
+NAMED = 3  # pairs that an error names
 
 
 class UsageError(ValueError):
@@ -57,6 +59,7 @@ def collect(
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
     out = place(out)
+    _real.cache_clear()
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; give a folder")
     photos, others, problems = _photos([place(given) for given in inputs], out)
@@ -67,51 +70,60 @@ def collect(
         )
     masks = _masks(None if mask is None else place(mask), [name for _, name in photos])
     jobs = [
-        Job(source, out.joinpath(*name.parent.parts, name.stem + FORMATS[format]), own)
+        Job(source, out / (name.removesuffix(source.suffix) + FORMATS[format]), own)
         for (source, name), own in zip(photos, masks, strict=True)
     ]
     _check_conflicts(jobs, save_mask)
     return Found(jobs, others, problems)
 
 
-def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, PurePosixPath]], int, list[str]]:
+def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, str]], int, list[str]]:
     """Photos with their names below the folder that they were found in, the number of other files, problems."""
     photos, others, problems = [], 0, []
     for given in inputs:
         if given.is_dir():
             files, unsearched = search(given)
-            own = [path for path in files if not _inside(path, out, given)]
+            own = _outside(files, given, out)
             images = [path for path in own if path.suffix.lower() in SUFFIXES]
-            photos += [(path, PurePosixPath(*relative(path, given))) for path in images]
+            photos += [(path, relative(path, given)) for path in images]
             others, problems = others + len(own) - len(images), problems + unsearched
         elif not given.exists() and not (is_local(given) and given.is_symlink()):
             raise UsageError(f"no such file or folder: {given}")
         elif given.suffix.lower() in SUFFIXES or _is_image(given):
-            photos.append((given, PurePosixPath(given.name)))
+            photos.append((given, given.name))
         else:
             others += 1
     return photos, others, problems
 
 
-def _inside(path: Place, out: Place, folder: Place) -> bool:
-    """Whether a file of `folder` lies in an output folder below it: results of an earlier run are no inputs."""
-    if is_local(path) != is_local(out):
-        return False
-    inside = _real(out)
-    return inside != _real(folder) and f"{_real(path.parent)}/".startswith(f"{inside}/")
+def _outside(files: list[Place], folder: Place, out: Place) -> list[Place]:
+    """Files of a folder less those in the output folder: results of an earlier run are no inputs."""
+    if is_local(folder) != is_local(out):
+        return files
+    inside = _identity(out)
+    if inside == _identity(folder):
+        raise UsageError(
+            f"--out {out} is the folder of the photos, where results could not be told from photos; give a folder "
+            f"of its own, such as {out / 'restyled'}"
+        )
+    return [path for path in files if not f"{_folder(path)}/".startswith(f"{inside}/")]
 
 
-@cache
-def _real(folder: Place) -> str:
-    """The one name of a folder, behind all links. Cached, for a folder may hold a million photos."""
-    return os.path.realpath(folder) if is_local(folder) else str(folder).rstrip("/")
+_real = cache(os.path.realpath)  # of folders, which may hold a million photos
 
 
 def _identity(path: Place) -> str:
-    """The one name of a file."""
-    if is_local(path) and os.path.islink(path):
-        return os.path.realpath(path)
-    return f"{_real(path.parent)}/{path.name}"
+    """The one name of a file or folder, behind all links."""
+    text = str(path)
+    if is_local(path) and (os.path.islink(text) or text[-1] in "./"):
+        return _real(text)
+    return f"{_folder(path)}/{text.rstrip('/').rpartition('/')[2]}"
+
+
+def _folder(path: Place) -> str:
+    """The one name of the folder of a file. By its text: of a million photos paths would take most of the time."""
+    folder = str(path).rstrip("/").rpartition("/")[0]
+    return _real(folder or path.anchor) if is_local(path) else folder
 
 
 def _is_image(path: Place) -> bool:
@@ -122,7 +134,7 @@ def _is_image(path: Place) -> bool:
         return False
 
 
-def _masks(mask: Place | None, names: list[PurePosixPath]) -> list[Place | None]:
+def _masks(mask: Place | None, names: list[str]) -> list[Place | None]:
     if mask is None:
         return [None] * len(names)
     if mask.is_file():
@@ -130,8 +142,9 @@ def _masks(mask: Place | None, names: list[PurePosixPath]) -> list[Place | None]
     if not mask.is_dir():
         raise UsageError(f"--mask {mask}: no such file or folder")
     files = [path for path in search(mask)[0] if path.suffix.lower() in SUFFIXES]
-    by_name = {PurePosixPath(*relative(path, mask)).with_suffix(""): path for path in reversed(files)}
-    stems = Counter(name.stem for name in names)
+    by_name = {PurePosixPath(relative(path, mask)).with_suffix(""): path for path in reversed(files)}
+    photos = list(map(PurePosixPath, names))
+    stems = Counter(name.stem for name in photos)
 
     def own(name: PurePosixPath) -> Place | None:
         # A bare stem says which photo is meant only if no other photo has it.
@@ -139,22 +152,27 @@ def _masks(mask: Place | None, names: list[PurePosixPath]) -> list[Place | None]
         wanted = [folder / stem for folder in folders for stem in (f"{name.stem}.mask", name.stem)]
         return next((by_name[name] for name in wanted if name in by_name), None)
 
-    return [own(name) for name in names]
+    return list(map(own, photos))
 
 
-def _check_conflicts(jobs: Iterable[Job], save_mask: bool) -> None:
-    jobs = list(jobs)
+def _check_conflicts(jobs: list[Job], save_mask: bool) -> None:
     read = {_identity(path) for job in jobs for path in (job.source, job.mask) if path}
-    written: dict[Place, Place] = {}
+    written: dict[str, Place] = {}
+    clashes = []
     for job in jobs:
         for path in job.outputs(save_mask):
-            if path in written:
-                raise UsageError(
-                    f"{written[path]} and {job.source} would both be written to {path}; rename one, or give "
-                    "the folder that holds both in place of single files"
-                )
+            if (first := written.setdefault(str(path), job.source)) is not job.source:
+                clashes.append(f"{first} and {job.source} would both be written to {path}")
             if _identity(path) in read:
                 raise UsageError(
                     f"{job.source} would be written over {path}, which is read; give another --out"
                 )
-            written[path] = job.source
+    if clashes:
+        more = [f"and {len(clashes) - NAMED} more such pairs"] if len(clashes) > NAMED else []
+        raise UsageError(
+            "\n".join(
+                [f"{len(clashes)} results would be written by two photos each:", *clashes[:NAMED], *more]
+            )
+            + "\nRename one of each pair, or move it to another folder; for single files give the folder that holds "
+            "both"
+        )

@@ -25,6 +25,7 @@ class Manifest:
         self.out, self.process = out, process
         self.path = out / NAME
         self._lock, self._waiting, self._parts, self._written = threading.Lock(), [], 0, time.monotonic()
+        self._torn = False  # a full disk may take half a line
 
     def read(self) -> dict[str, str]:
         """Lines by their photo; what is no record, such as half a line, is dropped."""
@@ -45,17 +46,19 @@ class Manifest:
             path.unlink()
 
     def merge(self) -> None:
-        """One manifest out of the parts of all processes."""
-        if self._left():
-            self.write(self.read().values())
+        """One manifest out of the parts of all processes, with one record of a photo that was done anew."""
+        self.write(self.read().values())
 
     def add(self, record: dict) -> None:
         with self._lock:
             if is_local(self.path):
                 path = self.path if self.process == 0 else self._part(self.process)
                 path.parent.mkdir(parents=True, exist_ok=True)
+                data = "\n" * self._torn + f"{line(record)}\n"
+                self._torn = True
                 with path.open("ab") as file:
-                    file.write(f"{line(record)}\n".encode())
+                    file.write(data.encode())
+                self._torn = False
             else:
                 self._waiting.append(line(record))
                 if time.monotonic() - self._written > SECONDS:
@@ -78,6 +81,8 @@ class Manifest:
 
     def _left(self) -> list[Place]:
         """Parts, the oldest first."""
+        if not is_local(self.out):
+            self.out.fs.invalidate_cache()  # which does not know what other processes have written
         found = self.out.glob("manifest.*.jsonl") if self.out.exists() else ()
         parts = [path for path in found if PART.fullmatch(path.name)]
         return sorted(parts, key=lambda path: [int(n) for n in PART.fullmatch(path.name)[1].split("-")])
@@ -97,7 +102,7 @@ def line(record: dict) -> str:
     return text
 
 
-def differences(line: str, settings: dict) -> dict[str, tuple]:
+def differences(record: dict, settings: dict) -> dict[str, tuple]:
     """Settings that a result was made with and that are others now: name -> (then, now)."""
-    then = json.loads(line).get("settings") or {}
+    then = record.get("settings") or {}
     return {name: (then[name], now) for name, now in settings.items() if name in then and then[name] != now}

@@ -3,8 +3,11 @@
 import os
 import re
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
 from unistyle.files import atomic
@@ -21,10 +24,11 @@ def place(text: str | os.PathLike) -> Place:
         return Path(text)
     try:
         found = UPath(text)
-        found.fs  # noqa: B018  (opens the file system, which may want a package that is not installed)
+        # Opens the file system, which may want a package that is not installed. What is on this machine is a path,
+        # for which a file is complete or absent.
+        return Path(found.path) if isinstance(found.fs, LocalFileSystem) else found
     except (ImportError, ValueError) as error:
         raise ValueError(f"{text}: {error}; wanted a path, or an address that fsspec can open") from error
-    return found
 
 
 def is_local(where: Place) -> bool:
@@ -37,7 +41,16 @@ def search(folder: Place) -> tuple[list[Place], list[str]]:
     if is_local(folder):
         return walk(folder)
     found = [folder.joinpath(name) for name in sorted(_names(folder))]
-    return [path for path in found if not any(part.startswith(".") for part in relative(path, folder))], []
+    return [path for path in found if "/." not in f"/{relative(path, folder)}"], []
+
+
+def present(folder: Place) -> Callable[[Place], bool]:
+    """What tells whether a file below a folder is there. Below an address one listing answers for all files, because
+    each question would take as long."""
+    if is_local(folder):
+        return os.path.exists
+    names = set(_names(folder)) if folder.exists() else set()
+    return lambda path: relative(path, folder) in names
 
 
 def _names(folder: UPath) -> list[str]:
@@ -51,11 +64,13 @@ def _absolute(root: str):
     return lambda path: path if path.startswith("/") or not root.startswith("/") else f"/{path}"
 
 
-def relative(path: Place, folder: Place) -> tuple[str, ...]:
-    """Parts of a path below a folder."""
-    if is_local(path):
-        return path.relative_to(folder).parts
-    return tuple(path.path.removeprefix(folder.path.rstrip("/") + "/").split("/"))
+def relative(path: Place, folder: Place) -> str:
+    """A path below a folder, with slashes. By its text, for which a `Path` takes several times as long."""
+    if not is_local(path):
+        return path.path.removeprefix(folder.path.rstrip("/") + "/")
+    text, above = str(path), str(folder)
+    below = text if above == "." else text.removeprefix(above.rstrip(os.sep) + os.sep)
+    return below.replace(os.sep, "/")
 
 
 def write_whole(where: Place, data: bytes) -> None:
@@ -64,9 +79,14 @@ def write_whole(where: Place, data: bytes) -> None:
     if is_local(where):
         with atomic(where) as temporary:
             temporary.write_bytes(data)
-    else:
+        return
+    try:
         where.parent.mkdir(parents=True, exist_ok=True)
         where.fs.pipe_file(where.path, data)
+    except OSError:
+        raise
+    except Exception as error:  # file systems have errors of their own
+        raise OSError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def remove_leftovers(folder: Place) -> None:
@@ -76,5 +96,6 @@ def remove_leftovers(folder: Place) -> None:
     for root, _, names in os.walk(folder):
         for name in filter(LEFTOVER.fullmatch, names):
             path = Path(root, name)
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another run has just removed or renamed it
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()

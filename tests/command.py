@@ -1,0 +1,66 @@
+"""infer.py in processes of its own that can be killed. They are forks of one that has imported it, which takes
+seconds."""
+
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["infer"])
+PATIENCE = 60  # seconds after which something hangs
+
+
+def start(arguments: list, log: Path, environment: dict[str, str] | None = None):
+    """Start the command; what it prints is appended to a log file."""
+    process = FORKS.Process(target=_command, args=([str(a) for a in arguments], log, environment or {}))
+    process.start()
+    return process
+
+
+def _command(arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    import infer
+
+    sys.exit(infer.main(arguments))
+
+
+def end(process) -> int:
+    """The exit code, once the process has ended; one that hangs is killed."""
+    process.join(PATIENCE)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError("the process hangs")
+    return process.exitcode
+
+
+def start_together(number: int, arguments: list, log: Path) -> list:
+    """Several processes of one run, as a launcher starts them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    about = {
+        "WORLD_SIZE": number,
+        "LOCAL_WORLD_SIZE": number,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
+    return [
+        start(arguments, log, {k: str(v) for k, v in (about | {"RANK": i, "LOCAL_RANK": i}).items()})
+        for i in range(number)
+    ]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.002)
