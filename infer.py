@@ -6,32 +6,27 @@ python infer.py --samples --to stone --out out
 
 import argparse
 import io
-import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
-from datetime import timedelta
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
-from typing import TypeVar
 
 import skimage
-import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather_object
 
 from unistyle import UniStyle, __version__
-from unistyle.batch import CannotGoOn, Options, Runner, record
+from unistyle.batch import CannotGoOn, Runner
 from unistyle.devices import PRECISIONS, keep_freed_memory, pick_device
-from unistyle.images import FORMATS
+from unistyle.encoders import FORMATS
 from unistyle.jobs import Found, Job, UsageError, collect
-from unistyle.manifest import Manifest, differences, line
+from unistyle.manifest import Manifest
 from unistyle.pipeline import COLORS, MAX_SIZE, REST
-from unistyle.places import place, present, remove_leftovers
+from unistyle.places import place, remove_leftovers
+from unistyle.processes import Abandoned, connect, gather, share, together
+from unistyle.resume import Options, to_do
 
-T = TypeVar("T")
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
 BATCH = 8  # photos of equal size a pass on an accelerator; a CPU is as fast with one on each core
 # Photos that scikit-image ships inside its wheel: CC0 (cat, coffee) or in the public domain (NASA).
@@ -154,102 +149,6 @@ def sample_photos() -> list[Path]:
     if not present:
         raise UsageError("this version of scikit-image ships none of the sample photos; give INPUT instead")
     return present
-
-
-class Abandoned(RuntimeError):
-    """Another process has ended, so that nothing can be agreed upon any more."""
-
-
-def connect(device: str) -> PartialState:
-    """This process's place among those that a launcher has started."""
-    # Accelerate brings processes together on the CPU only where it is told so. None waits for the slowest in vain.
-    cpu = device == "cpu" or not torch.accelerator.is_available()
-    state = PartialState(cpu=cpu, timeout=timedelta(days=365))
-    started = int(os.environ.get("WORLD_SIZE", 1))
-    if started != state.num_processes:
-        raise UsageError(
-            f"{started} processes were started, and {state.num_processes} can work together on {state.device}: each "
-            "would do all photos; give --device cpu, or start one process"
-        )
-    return state
-
-
-@contextmanager
-def agreeing() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # of the connection to a process that has ended
-        raise Abandoned("another process ended before its photos were done") from error
-
-
-def gather(value: T) -> list[T]:
-    """The values of all processes, once each has come here."""
-    if PartialState().num_processes == 1:
-        return [value]
-    with agreeing():
-        return gather_object([value])
-
-
-def together(make: Callable[[], T]) -> T:
-    """What `make` returns in this process. Where it cannot in one, all raise the reason: nobody waits for a process
-    that is gone, and one can say it for all."""
-    made = reason = None
-    try:
-        made = make()
-    except (ValueError, OSError) as error:
-        reason = str(error) or type(error).__name__
-    if reasons := [each for each in gather(reason) if each is not None]:
-        raise UsageError(reasons[0])
-    return made
-
-
-def share(value: T) -> T:
-    """The main process's value, in all processes."""
-    box = [value]
-    if PartialState().num_processes > 1:
-        with agreeing():
-            broadcast_object_list(box)
-    return box[0]
-
-
-def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) -> tuple[list[Job], int]:
-    """Jobs that are left, and how many are finished; brings the manifest up to date with both.
-
-    Raises UsageError where finished results were made with other settings.
-    """
-    old, exists = manifest.read(), present(manifest.out)
-    lines, left, differing = dict(old), [], {}
-    for job in found.jobs:
-        name, missing = str(job.output), options.missing(job, exists)
-        before = json.loads(old.get(name, "{}"))
-        if before.get("status") == "failed":  # to replace a result, which it says nothing about
-            before = {}
-        if missing:
-            left.append(job)
-        else:
-            lines[name] = line(_skipped(job, before))
-        if job.output not in missing:
-            for setting, values in differences(before, settings).items():
-                differing.setdefault(setting, (job, *values))
-        elif not exists(job.output):
-            lines.pop(name, None)  # what stands keeps its record until it is replaced
-    if differing:
-        named = "; ".join(
-            f"{name} was {then!r} and is {now!r} now" for name, (_, then, now) in differing.items()
-        )
-        first = next(iter(differing.values()))[0]
-        raise UsageError(
-            f"{first.output} and maybe more in {manifest.out} were made with other settings: {named}. "
-            "Give --overwrite to make them anew, another --out to keep both, or the settings of before"
-        )
-    manifest.write(lines.values())
-    return left, len(found.jobs) - len(left)
-
-
-def _skipped(job: Job, before: dict) -> dict:
-    """The record of a result that exists, of which holds what an earlier run found out about it."""
-    known = {name: before.get(name) for name in ("materials", "styles", "settings")}
-    return record(job, "skipped", "the result exists; --overwrite replaces it", **known)
 
 
 def infer(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
     python benchmarks/encoders.py
     python benchmarks/encoders.py photos/ --rounds 5
 
-`unistyle` is `unistyle.images.encode_image`. Encoders of packages that are not installed are left out: opencv
+`unistyle` is `unistyle.encoders.encode_image`. Encoders of packages that are not installed are left out: opencv
 (opencv-python-headless), imagecodecs, isal (ISA-L's zlib in place of the standard library's).
 Columns: milliseconds per megapixel on one thread, the best round; how many times as much two threads get done; bytes
 per pixel; speed and size next to Pillow's PNG of level 1 in the same run.
@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 from torchvision.io import encode_png
 
-from unistyle.images import FORMATS, encode_image, list_images, read_image
+from unistyle.encoders import FORMATS, encode_image
+from unistyle.images import list_images, read_image
 
 SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
 STANDARD = "pillow png 1"
@@ -99,7 +100,7 @@ def isal() -> Iterator[tuple[str, Encoder]]:
     zlib = importlib.import_module("isal.isal_zlib")
 
     def encode(image: Image.Image) -> bytes:
-        with mock.patch("unistyle.images.zlib.compressobj", lambda level, **_: zlib.compressobj(level)):
+        with mock.patch("unistyle.encoders.zlib.compressobj", lambda level, **_: zlib.compressobj(level)):
             return encode_image(image)
 
     yield "unistyle png with isal 1", encode

@@ -29,10 +29,11 @@ STYLE = "stone"
 def ours(paths: list[Path], out: Path, args, compiled: bool = False) -> None:
     from infer import BATCH
     from unistyle import UniStyle
-    from unistyle.batch import Options, Runner
+    from unistyle.batch import Runner
     from unistyle.devices import keep_freed_memory
     from unistyle.jobs import Job
     from unistyle.manifest import Manifest
+    from unistyle.resume import Options
 
     keep_freed_memory()
     model = UniStyle.from_pretrained(args.checkpoint, args.device, args.precision)
@@ -72,7 +73,7 @@ def plain(paths: list[Path], out: Path, args) -> None:
 
 
 def plain_fast_png(paths: list[Path], out: Path, args) -> None:
-    from unistyle.images import save_png
+    from unistyle.encoders import save_png
 
     loop(save_png, paths, out, args)
 

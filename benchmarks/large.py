@@ -29,7 +29,7 @@ from infer import CHECKPOINT, sample_photos  # noqa: E402
 from unistyle import UniStyle  # noqa: E402
 from unistyle.images import list_images, read_image  # noqa: E402
 from unistyle.network import tiles  # noqa: E402
-from unistyle.pipeline import as_bytes, as_float  # noqa: E402
+from unistyle.stacks import as_bytes, as_float  # noqa: E402
 
 CELL = 480  # pixels of a photo in the mosaic
 

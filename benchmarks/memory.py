@@ -22,11 +22,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from infer import CHECKPOINT, sample_photos  # noqa: E402
 from unistyle import UniStyle  # noqa: E402
-from unistyle.batch import Options, Runner  # noqa: E402
+from unistyle.batch import Runner  # noqa: E402
 from unistyle.devices import keep_freed_memory  # noqa: E402
 from unistyle.images import list_images, read_image  # noqa: E402
 from unistyle.jobs import Job  # noqa: E402
 from unistyle.manifest import Manifest  # noqa: E402
+from unistyle.resume import Options  # noqa: E402
 
 
 def resident() -> float:

@@ -14,7 +14,7 @@ from PIL import Image
 
 import infer
 import unistyle.batch
-from unistyle.batch import Budget
+from unistyle.budget import Budget
 from unistyle.jobs import UsageError, collect
 from unistyle.manifest import Manifest
 from unistyle.pipeline import UniStyle

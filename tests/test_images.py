@@ -15,17 +15,15 @@ from PIL import ExifTags, Image, ImageCms
 from upath import UPath
 
 from unistyle import images
+from unistyle.encoders import FORMATS, encode_image, save_png
 from unistyle.files import atomic
 from unistyle.images import (
-    FORMATS,
     ImageError,
-    encode_image,
     list_images,
     photo_from_pil,
     read_image,
     read_mask,
     read_photo,
-    save_png,
     to_pil,
     to_tensor,
     walk,

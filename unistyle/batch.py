@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +14,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from unistyle.budget import Budget
 from unistyle.devices import cores
-from unistyle.images import ImageError, Photo, encode_image, read_mask, read_photo
+from unistyle.encoders import encode_image
+from unistyle.images import ImageError, Photo, read_mask, read_photo
 from unistyle.jobs import Job
-from unistyle.manifest import Manifest
-from unistyle.pipeline import MAX_SIZE, Plan, Result, UniStyle
+from unistyle.manifest import Manifest, record
+from unistyle.pipeline import Plan, Result, UniStyle
 from unistyle.places import Place, is_local, write_whole
+from unistyle.resume import Options
 
 # Pixels of the photos in memory at a time, at some 20 bytes each; a larger photo goes alone.
 IN_FLIGHT = 48_000_000
@@ -34,24 +36,6 @@ class CannotGoOn(Exception):
     """Results cannot be written any more; what is written stays, and the same command goes on from there."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What is done to every photo; see `infer.py`."""
-
-    strength: float = 1.0
-    color: str = "style"
-    max_size: int | None = MAX_SIZE
-    format: str = "png"
-    masked: bool = False
-    save_mask: bool = False
-    overwrite: bool = False
-    batch_size: int = 1
-
-    def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
-        """Files of a job that are still to be written."""
-        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]
-
-
 @dataclass
 class Item:
     """A photo in memory; pixels: what it has of the budget; seconds: what was spent on it so far."""
@@ -61,39 +45,6 @@ class Item:
     mask: Image.Image | None
     pixels: int
     seconds: float
-
-
-class Budget:
-    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone.
-
-    Who waits is served in turn, for a large photo would wait for ever among small ones. Only who holds nothing may
-    wait: two that hold what the other waits for would wait for ever too.
-    """
-
-    def __init__(self, limit: int):
-        self.limit, self.free, self._changed, self._queue = limit, limit, threading.Condition(), deque()
-
-    def take(self, pixels: int, wait: bool) -> bool:
-        pixels = min(pixels, self.limit)
-        with self._changed:
-            if self._queue or self.free < pixels:
-                if not wait:
-                    return False
-                self._await_turn(pixels)
-            self.free -= pixels
-            return True
-
-    def _await_turn(self, pixels: int) -> None:
-        turn = object()
-        self._queue.append(turn)
-        self._changed.wait_for(lambda: self._queue[0] is turn and self.free >= pixels)
-        self._queue.popleft()
-        self._changed.notify_all()  # what is left may do for the next
-
-    def give(self, pixels: int) -> None:
-        with self._changed:
-            self.free += min(pixels, self.limit)
-            self._changed.notify_all()
 
 
 @dataclass
@@ -309,18 +260,3 @@ class Runner:
             yield
         except OSError as error:
             raise CannotGoOn(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def record(
-    job: Job,
-    status: str,
-    reason: str | None = None,
-    seconds: float = 0.0,
-    settings: dict | None = None,
-    materials: dict | None = None,
-    styles: dict | None = None,
-) -> dict:
-    """A line of the manifest."""
-    about = dict(input=str(job.source), output=str(job.output), status=status, reason=reason)
-    found = dict(materials=materials or {}, styles=styles or {}, seconds=round(seconds, 3))
-    return about | found | dict(settings=settings or {})

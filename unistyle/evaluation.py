@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from unistyle.data import Photo, material_photos
-from unistyle.images import read_image, read_mask, save_png, to_pil, to_tensor
+from unistyle.encoders import save_png
+from unistyle.images import read_image, read_mask, to_pil, to_tensor
 from unistyle.metrics import AREA, has_boundary, mean_iu, pixel_accuracy
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.unistyle import UniStyleNetwork

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from unistyle.images import FORMATS, SUFFIXES
+from unistyle.encoders import FORMATS
+from unistyle.images import SUFFIXES
 from unistyle.places import Place, is_local, place, relative, search
 
 NAMED = 3  # pairs that an error names

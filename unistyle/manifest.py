@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
+from unistyle.jobs import Job
 from unistyle.places import Place, is_local, write_whole
 
 NAME = "manifest.jsonl"
@@ -106,3 +107,18 @@ def differences(record: dict, settings: dict) -> dict[str, tuple]:
     """Settings that a result was made with and that are others now: name -> (then, now)."""
     then = record.get("settings") or {}
     return {name: (then[name], now) for name, now in settings.items() if name in then and then[name] != now}
+
+
+def record(
+    job: Job,
+    status: str,
+    reason: str | None = None,
+    seconds: float = 0.0,
+    settings: dict | None = None,
+    materials: dict | None = None,
+    styles: dict | None = None,
+) -> dict:
+    """A line of the manifest."""
+    about = dict(input=str(job.source), output=str(job.output), status=status, reason=reason)
+    found = dict(materials=materials or {}, styles=styles or {}, seconds=round(seconds, 3))
+    return about | found | dict(settings=settings or {})

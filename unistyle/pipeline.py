@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from einops import einsum, rearrange, reduce
 from PIL import Image
@@ -16,12 +15,25 @@ from torch import Tensor
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
 from unistyle.features import resize_regions
-from unistyle.images import ImageError, Photo, mask_from_pil, photo_from_pil, read_photo
+from unistyle.images import Photo
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.tiles import part_of_resized, restyle_in_tiles
 from unistyle.network.unistyle import SMALLEST
 from unistyle.places import Place, place
-from unistyle.styles import UnknownName, encode_photo, fit, nearest
+from unistyle.stacks import (
+    AnyPhoto,
+    Stack,
+    as_bytes,
+    as_float,
+    as_photo,
+    opaque,
+    shrink,
+    smallest,
+    stack_photos,
+    to_image,
+    working_pixels,
+)
+from unistyle.styles import UnknownName, encode_photo, nearest
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +46,6 @@ PIXELS_AT_ONCE = {"cpu": 2**21}
 PIXELS_AT_ONCE_ELSEWHERE = 2**24
 LEAST_AT_ONCE = 2**18  # where memory does not suffice for this, tiles do not help
 BAND = 2**21  # pixels of a photo that are laid over it at a time
-
-AnyPhoto = Image.Image | Photo | str | Place
 
 
 @dataclass(frozen=True)
@@ -66,15 +76,6 @@ class Target(NamedTuple):
 
 class Plan(tuple[Target, ...]):
     """What becomes what, resolved once and good for any number of photos."""
-
-
-class _Stack(NamedTuple):
-    """Photos of one size, uint8: rgb `b 3 h w`; visible `b 1 h w`, 0 where transparent, or None for nowhere; mask
-    `b 1 h w` or None."""
-
-    rgb: Tensor
-    visible: Tensor | None
-    mask: Tensor | None
 
 
 class _Restyled(NamedTuple):
@@ -180,9 +181,9 @@ class UniStyle:
             raise ValueError(
                 f"a mask is one region, for one style; got {len(plan)}: {', '.join(t.key for t in plan)}"
             )
-        photos = [_as_photo(photo) for photo in photos]
+        photos = [as_photo(photo) for photo in photos]
         options = dict(strength=strength, keep_color=color == "keep", max_size=max_size)
-        most = max(1, self.pixels_at_once // _working_pixels(*photos[0].size, max_size))
+        most = max(1, self.pixels_at_once // working_pixels(*photos[0].size, max_size))
         results = []
         for i in range(0, len(photos), most):
             own = masks and masks[i : i + most]
@@ -222,9 +223,9 @@ class UniStyle:
         self, photos: list[Photo], plan: Plan, masks, strength: float, keep_color: bool, max_size: int | None
     ) -> list[Result]:
         width, height = photos[0].size
-        stack = _stack(photos, masks, _smallest(width, height, max_size))
-        stack = _Stack(*(None if part is None else part.to(self.device) for part in stack))
-        small = _shrink(_opaque(stack), max_size)
+        stack = stack_photos(photos, masks, smallest(width, height, max_size))
+        stack = Stack(*(None if part is None else part.to(self.device) for part in stack))
+        small = shrink(opaque(stack), max_size)
         done = self._run(small, stack, plan)
         image, alpha = self._overlay(stack, small, done, strength, keep_color)
         image, alpha = (x[..., :height, :width] for x in (image, alpha))
@@ -232,8 +233,8 @@ class UniStyle:
         used = reduce(done.regions, "b k h w -> b k", "mean") >= FOUND
         return [
             Result(
-                photo.with_rgb(_to_pil(image[i])),
-                _to_pil(alpha[i]),
+                photo.with_rgb(to_image(image[i])),
+                to_image(alpha[i]),
                 {
                     name: share
                     for name, share in zip(self.materials, shares[i], strict=True)
@@ -273,13 +274,13 @@ class UniStyle:
                 f"a style is a name of the bank, a path or a PIL image; got {type(style).__name__}"
             )
         with self._autocast():
-            code = encode_photo(self.network, _as_photo(path))
+            code = encode_photo(self.network, as_photo(path))
         return (str(style) if isinstance(style, str | Place) else "photo",), code[None]
 
-    def _run(self, photo: Tensor, stack: _Stack, plan: Plan) -> _Restyled:
+    def _run(self, photo: Tensor, stack: Stack, plan: Plan) -> _Restyled:
         """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""
         whole = photo[:, 0].numel() <= self.pixels_at_once
-        seen = as_float(photo if whole else _shrink(photo, MAX_SIZE))
+        seen = as_float(photo if whole else shrink(photo, MAX_SIZE))
         with self._autocast():
             features, logits = self.network.find(seen)
             found = self.network.regions(logits)
@@ -310,14 +311,14 @@ class UniStyle:
         return map_on_cores(run, *items)
 
     def _overlay(
-        self, stack: _Stack, small: Tensor, done: _Restyled, strength: float, keep_color: bool
+        self, stack: Stack, small: Tensor, done: _Restyled, strength: float, keep_color: bool
     ) -> tuple[Tensor, Tensor]:
         """The restyled photo laid over the photo, and alpha: uint8 `b 3 h w` and `b 1 h w`; a band of rows at a
         time, so that a photo of any size takes little more memory than its pixels."""
         size = stack.rgb.shape[-2:]
         image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
         total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
-        model = guided_model(total, as_float(_shrink(small, MAX_SIZE))) if stack.mask is None else ()
+        model = guided_model(total, as_float(shrink(small, MAX_SIZE))) if stack.mask is None else ()
 
         def lay(top: int) -> None:
             band = (top, min(top + rows, size[0])), (0, size[1])
@@ -341,7 +342,7 @@ class UniStyle:
             pass
         return image, alpha
 
-    def _regions(self, stack: _Stack, plan: Plan, found: Tensor, size: Sequence[int]) -> Tensor:
+    def _regions(self, stack: Stack, plan: Plan, found: Tensor, size: Sequence[int]) -> Tensor:
         if stack.mask is not None:
             mask = as_float(stack.mask)
             return resize_regions(mask if stack.visible is None else mask * (stack.visible > 0), size)
@@ -364,89 +365,6 @@ def _choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, l
         codes.append(candidates[row])
         chosen.append(row)
     return torch.stack(codes, dim=1), rearrange(torch.stack(chosen), "k b -> b k").tolist()
-
-
-def as_float(image: Tensor) -> Tensor:
-    """uint8 -> float in [0, 1]."""
-    return image.float() / 255
-
-
-def as_bytes(image: Tensor) -> Tensor:
-    """Float in [0, 1] -> uint8."""
-    return (image.float().clamp(0, 1) * 255).round().byte()
-
-
-def _shrink(photo: Tensor, longest: int | None) -> Tensor:
-    """uint8 `b 3 h w` with a longer side of at most `longest`; PyTorch resizes bytes on the CPU alone."""
-    if longest is None or max(photo.shape[-2:]) <= longest:
-        return photo
-    return as_bytes(fit(as_float(photo), longest)) if photo.is_cuda else fit(photo, longest)
-
-
-def _opaque(stack: _Stack) -> Tensor:
-    """The photos, uint8 `b 3 h w`, with the mean colour of what is visible where nothing is: the colours that a file
-    happens to hold under full transparency have no say."""
-    if stack.visible is None:
-        return stack.rgb
-    seen = stack.visible > 0
-    total = (stack.rgb * seen).sum((2, 3), keepdim=True)  # of bytes, in int64
-    mean = total // seen.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    return torch.where(seen, stack.rgb, mean.byte())
-
-
-def _as_photo(photo: AnyPhoto) -> Photo:
-    if isinstance(photo, Photo):
-        return photo
-    return photo_from_pil(photo) if isinstance(photo, Image.Image) else read_photo(photo)
-
-
-def _working_pixels(width: int, height: int, max_size: int | None) -> int:
-    """Pixels of a photo as the network sees it."""
-    scale = min(1.0, max_size / max(width, height)) if max_size else 1.0
-    return max(SMALLEST, round(width * scale)) * max(SMALLEST, round(height * scale))
-
-
-def _smallest(width: int, height: int, max_size: int | None) -> tuple[int, int]:
-    """(width, height) that a photo needs so that, shrunk to max_size, no side is below what the network
-    takes."""
-    scale = max(1.0, max(width, height) / max_size) if max_size else 1.0
-    least = -int(-SMALLEST * scale // 1)
-    return max(width, least), max(height, least)
-
-
-def _stack(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[int, int]) -> _Stack:
-    """Photos and masks as tensors, the last row and column repeated up to `size` (width, height)."""
-    if other := {photo.size for photo in photos} - {photos[0].size}:
-        raise ImageError(f"photos of sizes {photos[0].size} and {other.pop()} in one batch; wanted one size")
-    visible = None
-    if any(photo.opacity is not None for photo in photos):
-        opaque = Image.new("L", photos[0].size, 255)
-        visible = _bytes([photo.opacity or opaque for photo in photos], size)
-    rgb = _bytes([photo.rgb for photo in photos], size)
-    if masks is None:
-        return _Stack(rgb, visible, None)
-    masks = [mask_from_pil(_as_photo(mask)) for mask in masks]
-    if wrong := [mask.size for mask in masks if mask.size != photos[0].size]:
-        raise ImageError(
-            f"a mask of size {wrong[0]} for a photo of size {photos[0].size}; wanted the photo's size"
-        )
-    return _Stack(rgb, visible, _bytes(masks, size))
-
-
-def _bytes(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:
-    """uint8 `b c h w`, channels last as PIL has them."""
-    arrays = [np.atleast_3d(np.asarray(image)) for image in images]
-    missing = [(0, side - n) for side, n in zip(reversed(size), arrays[0].shape, strict=False)]
-    if any(after for _, after in missing):
-        arrays = [np.pad(array, [*missing, (0, 0)], mode="edge") for array in arrays]
-    batch = torch.from_numpy(np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy())
-    return rearrange(batch, "b h w c -> b c h w")
-
-
-def _to_pil(image: Tensor) -> Image.Image:
-    """uint8 `c h w`, c 1 or 3 -> PIL image."""
-    array = rearrange(image, "c h w -> h w c").cpu().numpy()
-    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def _check_options(strength: float, color: str, max_size: int | None) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from unistyle.data import Photo
+from unistyle.encoders import save_png
 from unistyle.experiments import resegmentation
 from unistyle.experiments.lab import Lab
 from unistyle.experiments.report import Figures
-from unistyle.images import save_png, to_pil
+from unistyle.images import to_pil
 from unistyle.sheets import page
 
 

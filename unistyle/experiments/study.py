@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unistyle.encoders import save_png
 from unistyle.experiments import (
     findings,
     onomatopoeia,
@@ -22,7 +23,6 @@ from unistyle.experiments.findings import HIGH, LOW
 from unistyle.experiments.lab import Lab
 from unistyle.experiments.report import Figures, group_mean, mean
 from unistyle.files import atomic
-from unistyle.images import save_png
 from unistyle.report import Row
 from unistyle.sheets import page
 from unistyle.teachers.saliency import Bars

@@ -1,0 +1,37 @@
+"""Memory that threads share."""
+
+import threading
+from collections import deque
+
+
+class Budget:
+    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone.
+
+    Who waits is served in turn, for a large photo would wait for ever among small ones. Only who holds nothing may
+    wait: two that hold what the other waits for would wait for ever too.
+    """
+
+    def __init__(self, limit: int):
+        self.limit, self.free, self._changed, self._queue = limit, limit, threading.Condition(), deque()
+
+    def take(self, pixels: int, wait: bool) -> bool:
+        pixels = min(pixels, self.limit)
+        with self._changed:
+            if self._queue or self.free < pixels:
+                if not wait:
+                    return False
+                self._await_turn(pixels)
+            self.free -= pixels
+            return True
+
+    def _await_turn(self, pixels: int) -> None:
+        turn = object()
+        self._queue.append(turn)
+        self._changed.wait_for(lambda: self._queue[0] is turn and self.free >= pixels)
+        self._queue.popleft()
+        self._changed.notify_all()  # what is left may do for the next
+
+    def give(self, pixels: int) -> None:
+        with self._changed:
+            self.free += min(pixels, self.limit)
+            self._changed.notify_all()
