@@ -99,6 +99,7 @@ def two_networks(paths: list[Path], out: Path, args) -> None:
 
 SIDES = {
     "infer.py": ours,
+    "infer.py --compile": ours_compiled,
     "plain loop": plain,
     "plain loop, fast PNG": plain_fast_png,
     "two networks": two_networks,
@@ -134,6 +135,17 @@ def sample_folder(folder: Path, count: int) -> list[Path]:
         paths.append(folder / f"{i:04}.jpg")
         image.crop((x, y, x + 300, y + 225)).resize((512, 384)).save(paths[-1], quality=92)
     return paths
+
+
+def sizes_first(paths: list[Path]) -> list[Path]:
+    """A photo of each size before the others, so that what happens once for each size falls into the warm-up."""
+    from PIL import Image
+
+    firsts = {}
+    for path in paths:
+        with Image.open(path) as image:
+            firsts.setdefault(image.size, path)
+    return [*firsts.values(), *(path for path in paths if path not in firsts.values())]
 
 
 def measure(side: str, paths: list[Path], args) -> dict:
@@ -195,6 +207,7 @@ def main() -> None:
             paths = found[:: max(1, len(found) // args.count)][: args.count]
         else:
             paths = sample_folder(Path(folder), args.count)
+        paths = sizes_first(paths)
         results = {side: [] for side in SIDES}
         for _ in range(args.rounds):
             for side in SIDES:

@@ -71,7 +71,8 @@ class UniStyleNetwork(nn.Module):
         if scale >= 1:
             return features, self.segmenter(features)
         size = [round(side * scale) for side in photo.shape[-2:]]
-        small = F.interpolate(photo, size, mode="bilinear", align_corners=False, antialias=True)
+        # Contiguous, in which this filter takes half the time.
+        small = F.interpolate(photo.contiguous(), size, mode="bilinear", align_corners=False, antialias=True)
         return features, self.segmenter(self.encoder(small))
 
     def render(
