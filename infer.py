@@ -167,7 +167,8 @@ def infer(args: argparse.Namespace) -> int:
     if device.type == "cpu":
         keep_freed_memory()
     processes = f", {state.num_processes} processes" if state.num_processes > 1 else ""
-    say(f"device {device}, precision {args.precision}{processes}, checkpoint {args.checkpoint}", flush=True)
+    kind = "cpu" if device.type == "cpu" else device  # which Accelerate numbers, as if there were several
+    say(f"device {kind}, precision {args.precision}{processes}, checkpoint {args.checkpoint}", flush=True)
     if args.format == "jpg":
         say("jpg is not exact: what is outside the masks changes a little too; png and webp keep it")
     model = together(lambda: UniStyle.from_pretrained(args.checkpoint, device, args.precision))

@@ -78,8 +78,8 @@ def keep_freed_memory() -> None:
 
 
 class _Pointwise(nn.Conv2d):
-    """A 1 x 1 convolution through oneDNN. On one thread PyTorch takes a plain matrix product instead, which takes
-    twice as long on the CPUs where this was measured (benchmarks/folder.py)."""
+    """A 1 x 1 convolution through oneDNN. On one thread PyTorch takes a plain matrix product instead, which took
+    twice as long where this was measured."""
 
     def forward(self, x: Tensor) -> Tensor:
         plain = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
