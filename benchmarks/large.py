@@ -27,9 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from infer import CHECKPOINT, sample_photos  # noqa: E402
 from unistyle import UniStyle  # noqa: E402
-from unistyle.images import list_images, read_image  # noqa: E402
+from unistyle.images import as_bytes, as_float, list_images, read_image  # noqa: E402
 from unistyle.network import tiles  # noqa: E402
-from unistyle.stacks import as_bytes, as_float  # noqa: E402
 
 CELL = 480  # pixels of a photo in the mosaic
 

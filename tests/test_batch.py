@@ -1,6 +1,7 @@
 """The loop over many photos: memory, threads, settings, inputs and outputs."""
 
 import json
+import os
 import random
 import threading
 import time
@@ -259,3 +260,10 @@ def test_a_record_after_half_a_line_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.undo()
     manifest.add(dict(output="c"))
     assert list(manifest.read()) == ["a", "c"]
+
+
+def test_a_pipe_given_by_itself_is_no_photo_and_nobody_waits_for_it(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    code, _, errors = run(tmp_path / "pipe", "--out", tmp_path / "out")
+    assert code == 2
+    assert "no image" in errors

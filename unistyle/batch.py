@@ -1,7 +1,6 @@
 """The loop over many photos: decode, network and encode at the same time, in bounded memory."""
 
 import errno
-import os
 import sys
 import threading
 import time
@@ -29,7 +28,6 @@ IN_FLIGHT = 48_000_000
 SAME = 2  # seconds in which another signal is the same one: a launcher passes on what the terminal has sent already
 # Errors of a folder, not of a photo: every further photo would meet them, and its work be lost.
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-STATUSES = ("written", "skipped", "failed")
 
 
 class CannotGoOn(Exception):
@@ -49,14 +47,13 @@ class Item:
 
 @dataclass
 class Counts:
-    """Photos by what became of them."""
+    """Photos by what became of them in this run."""
 
     written: int = 0
-    skipped: int = 0
     failed: int = 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{getattr(self, name)} {name}" for name in STATUSES)
+        return f"{self.written} written, {self.failed} failed"
 
 
 @dataclass
@@ -77,19 +74,16 @@ class Runner:
     def __post_init__(self):
         self.on_cpu = self.model.device.type == "cpu"
         self.budget = Budget(IN_FLIGHT)
-        # The processes that a launcher has started on this machine share its cores.
-        self.cores = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
         # One pass a core; on an accelerator one that computes and one that loads or unloads.
-        self.slots = threading.Semaphore(self.cores if self.on_cpu else 2)
+        self.slots = threading.Semaphore(cores() if self.on_cpu else 2)
         self.stop = threading.Event()
         self._lock, self._error = threading.Lock(), None
 
     def run(self, jobs: list[Job], name: str = "photos") -> None:
         """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt once the photos in work are finished."""
         remote = any(not is_local(job.source) for job in jobs[:1])
-        count = min(
-            len(jobs), self.cores + (8 if remote else 1)
-        )  # more than compute, and most where reading waits
+        # More than compute, and most where reading waits.
+        count = min(len(jobs), cores() + (8 if remote else 1))
         self._jobs = iter(jobs)
         with self._bar(len(jobs), name) as self.progress:
             threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]

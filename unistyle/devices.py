@@ -41,8 +41,9 @@ def pick_precision(name: str) -> torch.dtype:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use; the processes that a launcher has started on this machine share them."""
+    every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, every // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 def map_on_cores(function: Callable, *items: Iterable) -> Iterable:

@@ -254,9 +254,19 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
+def as_float(image: Tensor) -> Tensor:
+    """uint8 -> float in [0, 1]."""
+    return image.float() / 255
+
+
+def as_bytes(image: Tensor) -> Tensor:
+    """Float in [0, 1] -> uint8."""
+    return (image.float().clamp(0, 1) * 255).round().byte()
+
+
 def to_pil(image: Tensor) -> Image.Image:
-    """Float tensor `c h w` in [0, 1], c 1 or 3 -> 8-bit PIL image."""
-    array = (image.detach().float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    """Tensor `c h w`, c 1 or 3, float in [0, 1] or uint8 -> 8-bit PIL image."""
+    array = (image if image.dtype == torch.uint8 else as_bytes(image.detach())).cpu().numpy()
     return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
 
 

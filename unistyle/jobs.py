@@ -128,6 +128,8 @@ def _folder(path: Place) -> str:
 
 
 def _is_image(path: Place) -> bool:
+    if is_local(path) and not path.is_file():  # to open a pipe would be to wait for its other end
+        return False
     try:
         with path.open("rb") as file, Image.open(file):
             return True

@@ -15,7 +15,7 @@ from torch import Tensor
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
 from unistyle.features import resize_regions
-from unistyle.images import Photo
+from unistyle.images import Photo, as_bytes, as_float, to_pil
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.tiles import part_of_resized, restyle_in_tiles
 from unistyle.network.unistyle import SMALLEST
@@ -23,14 +23,11 @@ from unistyle.places import Place, place
 from unistyle.stacks import (
     AnyPhoto,
     Stack,
-    as_bytes,
-    as_float,
     as_photo,
     opaque,
     shrink,
     smallest,
     stack_photos,
-    to_image,
     working_pixels,
 )
 from unistyle.styles import UnknownName, encode_photo, nearest
@@ -132,7 +129,7 @@ class UniStyle:
 
     def compile(self) -> None:
         """Compile the network with torch.compile, in place: about a minute at the first photo of each size, for the
-        first few sizes; others are not compiled. It pays for thousands of photos of a few sizes (docs/batch.md)."""
+        first few sizes; others are not compiled. Whether it pays is to be tried (docs/batch.md)."""
         # Weights are packed once on a CPU. On CUDA graphs of kernels would be bound to one thread, so none are made.
         options = {"freezing": True} if self.device.type == "cpu" else None
         for module in (self.network.encoder, self.network.segmenter, self.network.stylizer):
@@ -233,8 +230,8 @@ class UniStyle:
         used = reduce(done.regions, "b k h w -> b k", "mean") >= FOUND
         return [
             Result(
-                photo.with_rgb(to_image(image[i])),
-                to_image(alpha[i]),
+                photo.with_rgb(to_pil(image[i])),
+                to_pil(alpha[i]),
                 {
                     name: share
                     for name, share in zip(self.materials, shares[i], strict=True)

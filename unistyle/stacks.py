@@ -9,7 +9,7 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from unistyle.images import ImageError, Photo, mask_from_pil, photo_from_pil, read_photo
+from unistyle.images import ImageError, Photo, as_bytes, as_float, mask_from_pil, photo_from_pil, read_photo
 from unistyle.network.unistyle import SMALLEST
 from unistyle.places import Place
 from unistyle.styles import fit
@@ -26,21 +26,11 @@ class Stack(NamedTuple):
     mask: Tensor | None
 
 
-def as_float(image: Tensor) -> Tensor:
-    """uint8 -> float in [0, 1]."""
-    return image.float() / 255
-
-
-def as_bytes(image: Tensor) -> Tensor:
-    """Float in [0, 1] -> uint8."""
-    return (image.float().clamp(0, 1) * 255).round().byte()
-
-
 def shrink(photo: Tensor, longest: int | None) -> Tensor:
     """uint8 `b 3 h w` with a longer side of at most `longest`; PyTorch resizes bytes on the CPU alone."""
     if longest is None or max(photo.shape[-2:]) <= longest:
         return photo
-    return as_bytes(fit(as_float(photo), longest)) if photo.is_cuda else fit(photo, longest)
+    return fit(photo, longest) if photo.is_cpu else as_bytes(fit(as_float(photo), longest))
 
 
 def opaque(stack: Stack) -> Tensor:
@@ -80,8 +70,8 @@ def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tu
         raise ImageError(f"photos of sizes {photos[0].size} and {other.pop()} in one batch; wanted one size")
     visible = None
     if any(photo.opacity is not None for photo in photos):
-        opaque = Image.new("L", photos[0].size, 255)
-        visible = _bytes([photo.opacity or opaque for photo in photos], size)
+        everywhere = Image.new("L", photos[0].size, 255)
+        visible = _bytes([photo.opacity or everywhere for photo in photos], size)
     rgb = _bytes([photo.rgb for photo in photos], size)
     if masks is None:
         return Stack(rgb, visible, None)
@@ -101,9 +91,3 @@ def _bytes(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:
         arrays = [np.pad(array, [*missing, (0, 0)], mode="edge") for array in arrays]
     batch = torch.from_numpy(np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy())
     return rearrange(batch, "b h w c -> b c h w")
-
-
-def to_image(image: Tensor) -> Image.Image:
-    """uint8 `c h w`, c 1 or 3 -> PIL image."""
-    array = rearrange(image, "c h w -> h w c").cpu().numpy()
-    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)

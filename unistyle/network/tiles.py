@@ -63,7 +63,7 @@ class _TileRegions(Regions):
 
     def __init__(self, w: Tensor, noise: Tensor, tile: Tile, known: list[Moments]):
         super().__init__(w, noise)
-        self.tile, self.known, self.rest = tile, known, iter(known)
+        self.tile, self.rest = tile, iter(known)
 
     def moments(self, f: Tensor) -> Moments:
         for answer in self.rest:
