@@ -2,6 +2,7 @@
 
 python infer.py photos/ --to stone --out out
 python infer.py --samples --to stone --out out
+python infer.py photos/ --to stone:0.7,wood:0.3 --out out
 """
 
 import argparse
@@ -13,10 +14,10 @@ import threading
 from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 
-import skimage
 from accelerate import PartialState
 
 from unistyle import UniStyle, __version__
+from unistyle.arguments import whole_number
 from unistyle.batch import CannotGoOn, Runner
 from unistyle.devices import PRECISIONS, keep_freed_memory, pick_device
 from unistyle.encoders import FORMATS
@@ -26,11 +27,10 @@ from unistyle.pipeline import COLORS, MAX_SIZE, REST
 from unistyle.places import place, remove_leftovers
 from unistyle.processes import Abandoned, connect, gather, share, together
 from unistyle.resume import Options, to_do
+from unistyle.samples import sample_photos
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
 BATCH = 8  # photos of equal size a pass on an accelerator; a CPU is as fast with one on each core
-# Photos that scikit-image ships inside its wheel: CC0 (cat, coffee) or in the public domain (NASA).
-SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,10 @@ def parser() -> argparse.ArgumentParser:
         "--samples", action="store_true", help="in place of INPUT: four photos that ship with scikit-image"
     )
     p.add_argument(
-        "--to", metavar="STYLE", help="a name in the checkpoint's bank, or the path of a style photo"
+        "--to",
+        metavar="STYLE",
+        help="a name in the checkpoint's bank (python -m unistyle.bank list), or the path of a style photo; or a "
+        "mix of these by weight, such as stone:0.7,wood:0.3",
     )
     p.add_argument(
         "--from", dest="material", metavar="MATERIAL", help="restyle only this material; default: all"
@@ -56,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="A=B",
         type=_pair,
-        help="material A becomes style B; repeat it; --to is then for the other materials",
+        help="material A becomes style B, which is as in --to; repeat it; --to is then for the other materials",
     )
     p.add_argument("--out", required=True, metavar="DIR", help="the folder for results and manifest.jsonl")
     p.add_argument(
@@ -74,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the convolutions")
     p.add_argument(
         "--batch-size",
-        type=_count(1),
+        type=whole_number(1),
         metavar="N",
         help=f"photos of equal size in one pass at most (1 on a CPU, {BATCH} elsewhere)",
     )
@@ -83,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--max-size",
-        type=lambda text: None if text == "none" else _count(64)(text),
+        type=lambda text: None if text == "none" else whole_number(64)(text),
         default=MAX_SIZE,
         metavar="PIXELS",
         help=f"longer side at which the network works at most ({MAX_SIZE}), or none; results keep their size",
@@ -116,15 +119,6 @@ def _strength(text: str) -> float:
     return value
 
 
-def _count(low: int):
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"got {text!r}; wanted a whole number from {low} up")
-        return int(text)
-
-    return parse
-
-
 def wanted_styles(args: argparse.Namespace) -> dict[str, str]:
     """Material -> style, from --to, --from and --map together; the key "*" is every other material."""
     pairs = list(args.map)
@@ -141,14 +135,6 @@ def wanted_styles(args: argparse.Namespace) -> dict[str, str]:
     if args.mask and len(styles) > 1:
         raise UsageError(f"--mask is one region for one style; got {len(styles)} ({', '.join(styles)})")
     return styles
-
-
-def sample_photos() -> list[Path]:
-    paths = [Path(skimage.__file__).parent / "data" / name for name in SAMPLES]
-    present = [path for path in paths if path.is_file()]
-    if not present:
-        raise UsageError("this version of scikit-image ships none of the sample photos; give INPUT instead")
-    return present
 
 
 def infer(args: argparse.Namespace) -> int:

@@ -9,9 +9,9 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import huggingface_hub
-import torch
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -22,12 +22,38 @@ from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
 from unistyle.styles import StyleBank
 
-FORMAT, VERSION = "unistyle", 1
+VERSION = 1
 FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
 
 
+class Kind(NamedTuple):
+    """A kind of safetensors file.
+
+    format, version: in its header, the version being the highest that this code reads; what: what it is called;
+    maker: the command that makes such files; use: what takes them.
+    """
+
+    format: str
+    version: int
+    what: str
+    maker: str
+    use: str
+
+
+CHECKPOINT = Kind(
+    "unistyle", VERSION, "UniStyle checkpoint", "train.py", "--checkpoint and python -m unistyle.bank merge"
+)
+STYLE = Kind(
+    "unistyle-style",
+    1,
+    "UniStyle style file",
+    "python -m unistyle.bank export",
+    "python -m unistyle.bank import",
+)
+
+
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be found or used, with the reason and what to do."""
+    """A checkpoint, or a style file, that cannot be found or used, with the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +66,12 @@ class Checkpoint:
     notes: dict = field(default_factory=dict)
 
 
-def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool = True) -> Path:
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None = True) -> Path:
     """Write a checkpoint, complete or not at all; returns the file.
 
     path: a `.safetensors` file, or a folder for `model.safetensors`. half: matrices and kernels in fp16,
     which halves the file; biases, norms and style codes stay in fp32, and so does a tensor that fp16 cannot
-    hold.
+    hold. None: in fp16 only what it holds exactly, so that what was read from a file goes back as it was.
     """
     path = Path(path)
     path = path if path.suffix == ".safetensors" else path / FILE_NAME
@@ -54,27 +80,31 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool = True)
     tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
     # Where the training began says nothing to a user, and a local path of it nothing at all.
     config = replace(network.config, encoder=replace(network.config.encoder, pretrained=False, weights=None))
-    metadata = {"format": FORMAT, "version": str(VERSION)}
-    for name, part in {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}.items():
-        metadata[name] = json.dumps(part)
+    parts = {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}
+    return write_tensors(path, CHECKPOINT, tensors, {name: json.dumps(part) for name, part in parts.items()})
+
+
+def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+    """Write a file of a kind, complete or not at all; returns it."""
+    metadata = {"format": kind.format, "version": str(kind.version), **metadata}
     with atomic(path) as temporary:
         # Not by `save_file`, whose files are readable to their owner alone.
         temporary.write_bytes(save(tensors, metadata=metadata))
     return path
 
 
-def _stored(value: Tensor, half: bool) -> Tensor:
+def _stored(value: Tensor, half: bool | None) -> Tensor:
     value = value.detach().cpu().contiguous()
-    if half and value.is_floating_point() and value.ndim >= 2 and value.numel():
-        half = value.abs().max() <= torch.finfo(torch.float16).max
-        return value.half() if half else value
-    return value
+    if half is False or not value.is_floating_point() or value.ndim < 2 or not value.numel():
+        return value
+    small = value.half()
+    return small if (small.isfinite().all() if half else small.to(value.dtype).equal(value)) else value
 
 
 def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoint:
     """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError."""
     path = locate(source, revision)
-    metadata, tensors = _read(path)
+    metadata, tensors = read_tensors(path, CHECKPOINT)
     try:
         config, names, notes = (json.loads(metadata[name]) for name in ("config", "bank", "notes"))
         network = UniStyleNetwork(_config(config))
@@ -92,12 +122,13 @@ def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoi
     return Checkpoint(network.eval(), bank, notes)
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and fp32 tensors of a file of a format and a version that this code reads."""
+def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and fp32 tensors of a file of a kind and of a version that this code reads; nothing is unpickled.
+    Raises CheckpointError."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_version(path, metadata)
+            _check_kind(path, metadata, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
@@ -109,15 +140,15 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def _check_version(path: Path, metadata: dict[str, str]) -> None:
-    version = metadata.get("version", "")
-    if metadata.get("format") != FORMAT or not version.isdigit():
+def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
+    got, version = metadata.get("format"), metadata.get("version", "")
+    if got != kind.format or not (version.isascii() and version.isdigit()):
+        other = next((k for k in (CHECKPOINT, STYLE) if got == k.format != kind.format), None)
+        found = f"a {other.what}, which is for {other.use}" if other else "a safetensors file"
+        raise CheckpointError(f"{path}: {found}, but not a {kind.what}; give one made by {kind.maker}")
+    if int(version) > kind.version:
         raise CheckpointError(
-            f"{path}: a safetensors file, but not a UniStyle checkpoint; give one made by train.py"
-        )
-    if int(version) > VERSION:
-        raise CheckpointError(
-            f"{path}: format version {version}, this program reads up to {VERSION}; update unistyle"
+            f"{path}: format version {version}, this program reads up to {kind.version}; update unistyle"
         )
 
 

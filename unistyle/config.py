@@ -111,6 +111,62 @@ class TrainConfig:
     seed: int = 0
 
 
+@dataclass
+class StyleConfig:
+    """New styles fitted to their photos, in minutes.
+
+    styles: a folder a style, photos inside (see unistyle.exemplars). checkpoint: the one to start from; out: the file
+    to write, with a preview beside it. vgg: weights of VGG-19 as safetensors, None for the hub's. contents: folders of
+    photos that are restyled meanwhile, None for scikit-image's samples. whole: a style is its whole photos, whatever
+    the network finds in them. exemplars: photos a style that stand for it. replace: take the place of styles of the
+    same name. decoder: fit the decoder too, which all styles share. steps: for each exemplar. lr: in units of a code's
+    spread over photos. held: weight of what holds old styles where they were.
+    """
+
+    styles: str
+    checkpoint: str
+    out: str
+    vgg: str | None = None
+    contents: list[str] | None = None
+    whole: bool = False
+    exemplars: int = 3
+    replace: bool = False
+    decoder: bool = False
+    steps: int = 120
+    batch: int = 4
+    lr: float = 0.2
+    decoder_lr: float = 3e-4
+    held: float = 20.0
+    loss: LossWeights = field(default_factory=lambda: LossWeights(content_margin=0.92))
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass
+class VocabularyConfig:
+    """New materials for the segmenter to find, from photos with their material as the only label, in minutes.
+
+    photos: a folder a material, photos inside. checkpoint: the one to start from, whose materials and styles are kept;
+    out: the file to write, with a preview beside it. masks: a folder of the photos' masks, `material/stem.png`; those
+    that are missing are made there by class saliency; None for a folder beside `out`. contents: folders of photos of
+    anything, on which what is found is held where it was, None for scikit-image's samples. exemplars: photos a
+    material that join the bank as its style. held: weight of what holds the old materials.
+    """
+
+    photos: str
+    checkpoint: str
+    out: str
+    masks: str | None = None
+    contents: list[str] | None = None
+    exemplars: int = 3
+    steps: int = 300
+    batch: int = 4
+    lr: float = 1e-3
+    held: float = 1.0
+    device: str = "auto"
+    seed: int = 0
+
+
 Settings = TypeVar("Settings")
 
 

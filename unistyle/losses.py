@@ -121,3 +121,12 @@ def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     weight = mask * (label >= 0).view(-1, 1, 1)
     material = (material * weight).sum() / weight.sum().clamp_min(1)
     return F.binary_cross_entropy_with_logits(foreground, mask) + (1 - iou).mean() + 0.3 * material
+
+
+def finite(terms: dict[str, Tensor], step: int) -> None:
+    """Raise FloatingPointError naming the first term that is not finite."""
+    for name, value in terms.items():
+        if not torch.isfinite(value):
+            raise FloatingPointError(
+                f"the term {name!r} is {value.item()} at step {step}: lower its weight or the rate"
+            )

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
 from unistyle.features import resize_regions
 from unistyle.images import Photo, as_bytes, as_float, to_pil
+from unistyle.mixing import mix, split_mix
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.tiles import part_of_resized, restyle_in_tiles
 from unistyle.network.unistyle import SMALLEST
@@ -52,8 +54,8 @@ class Result:
     image: PIL image of the photo's size, RGB, or RGBA where the photo has transparency; equal to the photo to
     the bit where mask is 0. mask: 8-bit grey PIL image of the same size, white = restyled. materials:
     material -> share of the frame, in [0, 1], for every material of at least 1 % that was found, restyled or
-    not. styles: material (or "*": the rest, or the given mask) -> the exemplar that was used, for every
-    region that is not empty.
+    not. styles: material (or "*": the rest, or the given mask) -> the exemplar or the mix of exemplars that was
+    used, for every region that is not empty.
     """
 
     image: Image.Image
@@ -145,12 +147,13 @@ class UniStyle:
 
         photo: a PIL image of any mode, or a path. to: a style, or a mapping from materials to styles, all in
         one pass; a style is a name of the bank (`stone`: the exemplar that suits the photo best;
-        `stone/quarry`: that one), a path, or a PIL image. One style alone is for every material found. In a
-        mapping, `"*"` stands for the materials that it does not name; without it they stay as they are. mask:
-        restyle here (white) in place of what is found. options: see `restyle_batch`.
+        `stone/quarry`: that one), a path, a mix of these by weight (`stone:0.7,wall.jpg:0.3`), or a PIL image. One
+        style alone is for every material found. In a mapping, `"*"` stands for the materials that it does not
+        name; without it they stay as they are. mask: restyle here (white) in place of what is found. options: see
+        `restyle_batch`.
 
         Raises UnknownName for a style or material that the checkpoint does not know, ImageError for an
-        unusable photo or mask, ValueError for an option out of range.
+        unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.
         """
         return self.restyle_batch([photo], to, None if mask is None else [mask], **options)[0]
 
@@ -261,18 +264,27 @@ class UniStyle:
     @torch.inference_mode()
     def _style(self, style: object) -> tuple[tuple[str, ...], Tensor]:
         """Names and codes `n d` that a style may stand for."""
-        known = isinstance(style, str) and self.bank.rows(style)
-        path = place(style) if isinstance(style, str) and not known else style
-        if known or (isinstance(style, str) and not path.is_file()):
-            rows = self.bank.find(style)
-            return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.codes[rows]
+        if isinstance(style, str):
+            return self._named(style)
         if not isinstance(style, AnyPhoto):
             raise ValueError(
-                f"a style is a name of the bank, a path or a PIL image; got {type(style).__name__}"
+                f"a style is a name of the bank, a path, a mix or a PIL image; got {type(style).__name__}"
             )
+        return self._encoded(style, str(style) if isinstance(style, Place) else "photo")
+
+    def _named(self, style: str) -> tuple[tuple[str, ...], Tensor]:
+        if not self.bank.rows(style):
+            # Before any address is looked up, because a part of a mix may be one.
+            if not os.path.isfile(style) and (parts := split_mix(style)):
+                return mix([self._named(part) for part, _ in parts], [weight for _, weight in parts])
+            if (path := place(style)).is_file():
+                return self._encoded(path, style)
+        rows = self.bank.find(style, " A style photo is given as the path of an existing file.")
+        return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.codes[rows]
+
+    def _encoded(self, photo: AnyPhoto, name: str) -> tuple[tuple[str, ...], Tensor]:
         with self._autocast():
-            code = encode_photo(self.network, as_photo(path))
-        return (str(style) if isinstance(style, str | Place) else "photo",), code[None]
+            return (name,), encode_photo(self.network, as_photo(photo))[None]
 
     def _run(self, photo: Tensor, stack: Stack, plan: Plan) -> _Restyled:
         """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""

@@ -24,7 +24,7 @@ from unistyle.data import MaskedPhotos, material_photos, materials_of, object_ph
 from unistyle.features import resize_regions
 from unistyle.files import atomic
 from unistyle.images import to_pil
-from unistyle.losses import VGGTargets, pixel_terms, segmentation_term, style_terms
+from unistyle.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
 from unistyle.network.unistyle import Output, UniStyleNetwork
 from unistyle.preparation import gatys_results, make_network, make_pairs, saliency_masks
 from unistyle.release import annotated_photos, release
@@ -93,15 +93,6 @@ def moving_average(decay: float):
             mean.lerp_(value, share)
 
     return update
-
-
-def finite(terms: dict[str, Tensor], step: int) -> None:
-    """Raise FloatingPointError naming the first term that is not finite."""
-    for name, value in terms.items():
-        if not torch.isfinite(value):
-            raise FloatingPointError(
-                f"the term {name!r} is {value.item()} at step {step}: lower its weight or the rate"
-            )
 
 
 class Trainer:

@@ -53,15 +53,19 @@ class UniStyleNetwork(nn.Module):
         return material_regions(logits, self.config.threshold)
 
     def encode_style(self, style: Tensor, region: Tensor | None = None) -> Tensor:
-        """Style photo `b 3 h w` in [0, 1] -> code `b 1 d`. Without a region `b 1 h w` the segmenter finds it; where
-        it finds next to nothing (less than 2 % of the photo) the whole photo is the style."""
+        """Style photo `b 3 h w` in [0, 1] -> code `b 1 d`. Without a region `b 1 h w` the segmenter finds it."""
         if region is None:
             features, logits = self.find(style)
-            region = reduce(self.regions(logits), "b m h w -> b 1 h w", "sum")
-            region = torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
+            region = self.style_region(logits)
         else:
             features = self.encoder(style)
         return self.stylizer.encode(features, region)
+
+    def style_region(self, logits: Tensor) -> Tensor:
+        """The region `b 1 . .` of a style photo: all that is found, and where that is next to nothing (less than 2 %
+        of the photo) the whole photo."""
+        region = reduce(self.regions(logits), "b m h w -> b 1 h w", "sum")
+        return torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
         """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m y/4 x/4`, where (y, x) is the

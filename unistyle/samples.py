@@ -1,0 +1,31 @@
+"""Photos to try things on, which scikit-image ships inside its wheel."""
+
+from pathlib import Path
+
+import skimage
+
+from unistyle.jobs import UsageError
+
+SAMPLES = (
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "astronaut.png",
+)  # CC0 (cat, coffee) or public domain (NASA)
+
+
+def sample_photos() -> list[Path]:
+    """The sample photos that are there. Raises UsageError where none is."""
+    paths = [Path(skimage.__file__).parent / "data" / name for name in SAMPLES]
+    present = [path for path in paths if path.is_file()]
+    if not present:
+        raise UsageError(
+            "this version of scikit-image ships none of the sample photos; give photos of your own"
+        )
+    return present
+
+
+def sample_photo() -> Path:
+    """One of them, for a style to be seen on: the cup, whose smooth surfaces show texture."""
+    photos = sample_photos()
+    return next((path for path in photos if path.stem == "coffee"), photos[0])
