@@ -33,6 +33,7 @@ from unistyle.images import list_images, to_pil
 from unistyle.metrics import AREA
 from unistyle.pipeline import UniStyle
 from unistyle.report import summary
+from unistyle.samples import content_photos
 from unistyle.scores import style_scores
 from unistyle.sheets import page
 from unistyle.teachers.gatys import Job, read_sized
@@ -85,8 +86,7 @@ def study(args: argparse.Namespace, folder: Path, vgg: VGG19) -> dict:
     """One folder: rows of every way, seconds, and the sheet written."""
     photos = contents(args.data, args.photos)
     paths = random.Random(0).sample(list_images(folder), args.exemplar_photos)
-    others = [Photo(p) for place in args.contents for p in list_images(place)]
-    random.Random(0).shuffle(others)
+    others = [Photo(path) for path in content_photos(args.contents)]
     found: dict[str, list[dict]] = {}
     pictures, seconds = {}, {}
     for way in ("added", "fitted", "decoder"):
@@ -130,9 +130,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of image/, mask/, train.txt, val.txt"
     )
-    parser.add_argument(
-        "--contents", type=Path, nargs="+", required=True, help="photos restyled while fitting"
-    )
+    parser.add_argument("--contents", type=Path, nargs="+", help="restyled while fitting (default: samples)")
     parser.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=60, help="that results are measured on (default: 60)")

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from unistyle.arguments import whole_number
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.encoders import save_png
-from unistyle.exemplars import bank_of, pick, read_exemplars, style_folders
+from unistyle.exemplars import bank_of, own_mask, pick, read_exemplars, style_folders
 from unistyle.images import read_image
 from unistyle.jobs import UsageError
 from unistyle.pipeline import UniStyle
@@ -78,10 +78,12 @@ def _add(args: argparse.Namespace) -> int:
     folders = style_folders(args.styles)
     with tqdm(total=sum(map(len, folders.values())), desc="style photos") as bar:
         found, problems = read_exemplars(checkpoint.network, folders, args.whole, lambda *_: bar.update())
-    bank = checkpoint.bank.joined(bank_of(pick(checkpoint.network, found, args.exemplars)), args.replace)
     for problem in problems:
         print(f"not used: {problem}", file=sys.stderr)
-    write(args, checkpoint, bank, f"added {_news(checkpoint.bank, bank)}")
+    bank = checkpoint.bank.joined(bank_of(pick(checkpoint.network, found, args.exemplars)), args.replace)
+    count = sum(map(len, found.values()))
+    read = f"of {count} photos, {sum(own_mask(e.path) is not None for own in found.values() for e in own)} with masks"
+    write(args, checkpoint, bank, f"added {_news(checkpoint.bank, bank)} ({read})")
     return int(bool(problems))
 
 

@@ -162,7 +162,7 @@ class VocabularyConfig:
     steps: int = 300
     batch: int = 4
     lr: float = 1e-3
-    held: float = 1.0
+    held: float = 0.5
     device: str = "auto"
     seed: int = 0
 

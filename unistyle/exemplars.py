@@ -4,19 +4,22 @@ A folder a style with photos inside, or photos alone, whose style is then named 
 `STEM.jpg` a mask `STEM.mask.png` (white = the material) may say where the style is; otherwise the network finds it.
 """
 
+import os
+import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2, whiten
+from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from unistyle.devices import map_on_cores
+from unistyle.devices import cores
 from unistyle.features import resize_regions
-from unistyle.images import ImageError, list_images, read_mask, read_photo
-from unistyle.network.unistyle import UniStyleNetwork
+from unistyle.images import SUFFIXES, ImageError, list_images, read_mask, read_photo
+from unistyle.network.unistyle import SMALLEST, UniStyleNetwork
 from unistyle.styles import StyleBank, check_style_name, exemplar_name, style_view
 
 SMALLEST_SIDE = 64  # pixels of a style photo's short side: a few periods of a texture and their variety
@@ -53,6 +56,14 @@ def style_folders(folder: str | Path) -> dict[str, list[Path]]:
         styles.setdefault(inside[0] if len(inside) > 1 else "", []).append(path)
     if not styles:
         raise StyleError(f"{root} holds no photos; give a folder with a folder a style, photos inside")
+    unread = [
+        p.name for p in sorted(root.iterdir()) if p.is_dir() and p.name[0] != "." and p.name not in styles
+    ]
+    if unread:
+        raise StyleError(
+            f"no photos that can be read in {', '.join(str(root / name) for name in unread)}: put photos there ("
+            f"{', '.join(sorted(SUFFIXES))}), or take the folder away"
+        )
     if loose := styles.pop("", []):
         if styles:
             raise StyleError(
@@ -61,8 +72,20 @@ def style_folders(folder: str | Path) -> dict[str, list[Path]]:
             )
         styles = {root.resolve().name: loose}
     for name in styles:
-        check_style_name(name)
+        try:
+            check_style_name(name)
+            name.encode()
+        except ValueError as error:  # a UnicodeError is one too
+            reason = "its name is not UTF-8; rename it" if isinstance(error, UnicodeError) else error
+            raise StyleError(f"{root if loose else root / name}: {reason}") from error
     return styles
+
+
+def own_mask(path: Path) -> Path | None:
+    """The mask beside a photo, if there is one."""
+    mask = path.with_name(f"{path.stem}.mask.png")
+    # By `os.path`: a `Path` would raise where the name, longer than the photo's, is too long for a file.
+    return mask if os.path.isfile(mask) else None
 
 
 @torch.no_grad()
@@ -73,11 +96,14 @@ def read_exemplar(network: UniStyleNetwork, style: str, path: Path, whole: bool 
     if min(photo.size) < SMALLEST_SIDE:
         size = "x".join(map(str, photo.size))
         raise ImageError(f"{path}: {size} pixels; wanted {SMALLEST_SIDE} a side or more to show a texture")
-    if (beside := path.with_name(f"{path.stem}.mask.png")).is_file():
+    if beside := own_mask(path):
         mask = read_mask(beside)
         if mask.size != photo.size:
             raise ImageError(f"{beside}: size {mask.size} for a photo of {photo.size}; wanted the same")
     image, region = style_view(photo, mask)
+    if min(image.shape[-2:]) < SMALLEST:
+        seen = "x".join(map(str, reversed(image.shape[-2:])))
+        raise ImageError(f"{path}: too long and thin, it is read at {seen} pixels; cut it to 8:1 or less")
     if region is None and whole:
         region = torch.ones_like(image[:, :1])
     device = next(network.parameters()).device
@@ -114,13 +140,16 @@ def read_exemplars(
 
     found: dict[str, list[Exemplar]] = {style: [] for style in styles}
     problems = []
-    for index, answer in enumerate(map_on_cores(read, *zip(*asked, strict=True))):
-        if isinstance(answer, str):
-            problems.append(answer)
-        else:
-            found[answer.style].append(answer)
-        if progress:
-            progress(index + 1, len(asked))
+    # A single photo too has a thread to itself: several would give it a code that differs in the last bits from the
+    # one that it has among others, and to the bank it would be another style.
+    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for index, answer in enumerate(pool.map(read, *zip(*asked, strict=True))):
+            if isinstance(answer, str):
+                problems.append(answer)
+            else:
+                found[answer.style].append(answer)
+            if progress:
+                progress(index + 1, len(asked))
     if empty := [style for style, exemplars in found.items() if not exemplars]:
         reasons = "".join(f"\n  {problem}" for problem in problems)
         raise StyleError(
@@ -148,22 +177,26 @@ def pick(network: UniStyleNetwork, found: dict[str, list[Exemplar]], count: int)
 
 
 def _scaled(points: np.ndarray) -> np.ndarray:
-    """Points `n d` with every column at standard deviation 1."""
-    return whiten(points + 1e-6 * np.arange(len(points))[:, None])  # no column is constant
+    """Points `n d` with every column at mean 0 and standard deviation 1; a constant one is 0."""
+    return (points - points.mean(0)) / np.maximum(points.std(0), 1e-6)
 
 
 def medoids(points: np.ndarray, count: int, seed: int = 0) -> list[int]:
-    """Rows of `points` (n d) that are nearest to the centres of k-means, `count` at most."""
-    centres, _ = kmeans2(points, count, minit="++", seed=np.random.default_rng(seed))
+    """Rows of `points` (n d) that are nearest to the centres of k-means; `count`, or fewer where rows are equal or
+    one is nearest to two centres."""
+    count = min(count, len(np.unique(points, axis=0)))  # which k-means++ takes for granted
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # its centre stays where it was
+        centres, _ = kmeans2(points, count, minit="++", seed=np.random.default_rng(seed))
     return list({int(((points - centre) ** 2).sum(1).argmin()): None for centre in centres})
 
 
 def bank_of(exemplars: Sequence[Exemplar]) -> StyleBank:
     """A bank of the exemplars, each named after its file; a name that is taken gets a number."""
-    names: list[tuple[str, str]] = []
+    names: dict[tuple[str, str], None] = {}
     for e in exemplars:
-        stem, number = exemplar_name(e.path.stem), 1
+        stem, number = exemplar_name(e.path.stem.encode(errors="replace").decode()), 1
         while (e.style, name := stem if number == 1 else f"{stem}-{number}") in names:
             number += 1
-        names.append((e.style, name))
+        names[e.style, name] = None
     return StyleBank(tuple(names), torch.stack([e.code for e in exemplars]))

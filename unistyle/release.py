@@ -7,12 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy.cluster.vq import kmeans2, whiten
+from scipy.cluster.vq import whiten
 from torch import Tensor
 
 from unistyle.checkpoint import Checkpoint
 from unistyle.config import TrainConfig
 from unistyle.data import Photo, fit, material_photos
+from unistyle.exemplars import medoids
 from unistyle.features import resize_regions
 from unistyle.images import read_image, read_mask
 from unistyle.metrics import best_threshold, has_boundary
@@ -58,9 +59,7 @@ def choose_exemplars(
     moments, sureness = (np.stack(part) for part in zip(*described, strict=True))
     points = whiten(moments + 1e-6 * np.arange(len(moments))[:, None])  # no column is constant
     sure = (-sureness).argsort(kind="stable")[: max(count, len(points) // 4)]
-    centres, _ = kmeans2(points[sure], count, minit="++", seed=np.random.default_rng(seed))
-    nearest = {int(sure[((points[sure] - centre) ** 2).sum(1).argmin()]): None for centre in centres}
-    return [large[i][0] for i in nearest]
+    return [large[sure[i]][0] for i in medoids(points[sure], count, seed)]
 
 
 def _describe(

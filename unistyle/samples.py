@@ -1,9 +1,11 @@
 """Photos to try things on, which scikit-image ships inside its wheel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import skimage
 
+from unistyle.images import list_images
 from unistyle.jobs import UsageError
 
 SAMPLES = (
@@ -29,3 +31,12 @@ def sample_photo() -> Path:
     """One of them, for a style to be seen on: the cup, whose smooth surfaces show texture."""
     photos = sample_photos()
     return next((path for path in photos if path.stem == "coffee"), photos[0])
+
+
+def content_photos(folders: Sequence[str | Path] | None) -> list[Path]:
+    """Photos of anything: those below the folders, or the sample photos. Raises UsageError for folders without any."""
+    if folders is None:
+        return sample_photos()
+    if empty := [str(folder) for folder in folders if not list_images(folder)]:
+        raise UsageError(f"no photos in {', '.join(empty)}; give folders of photos of anything")
+    return [path for folder in folders for path in list_images(folder)]

@@ -124,8 +124,9 @@ class StyleBank:
         """This bank and, after it, what another one has and it has not.
 
         Styles of one name are the same style if they have an exemplar in common, and equal codes for all that they
-        have in common: of such a style only new exemplars join. replace: of two that are not, the other's is
-        kept. Raises ValueError, which names them, without it; and for codes of another length.
+        have in common: of such a style only new exemplars join. Raises ValueError, which names them, for styles of one
+        name that are not; and for codes of another length. replace: the other's take the place of all styles of
+        their names.
         """
         if self.codes.shape[1] != other.codes.shape[1]:
             lengths = [bank.codes.shape[1] for bank in (other, self)]
@@ -136,7 +137,7 @@ class StyleBank:
                 f"the bank has other styles of the name {', '.join(map(repr, differing))}; "
                 "rename them (python -m unistyle.bank rename), or give --replace to lose the bank's own"
             )
-        kept = self.without(*differing)
+        kept = self.without(*(style for style in other.styles if style in self.styles)) if replace else self
         new = other.only(row for row, name in enumerate(other.names) if name not in kept.names)
         return StyleBank(kept.names + new.names, torch.cat([kept.codes, new.codes]))
 

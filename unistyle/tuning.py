@@ -7,6 +7,7 @@ of the network as it was.
 
 import copy
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -21,12 +22,12 @@ from unistyle.data import Photo, crop
 from unistyle.devices import pick_device
 from unistyle.encoders import save_png
 from unistyle.exemplars import Exemplar, bank_of, pick, read_exemplars, style_folders
-from unistyle.images import list_images, to_pil
+from unistyle.images import to_pil
 from unistyle.losses import VGGTargets, finite, pixel_terms, style_terms
 from unistyle.network.layers import resize
 from unistyle.network.stylizer import Stylizer
 from unistyle.network.unistyle import UniStyleNetwork
-from unistyle.samples import sample_photos
+from unistyle.samples import content_photos
 from unistyle.scores import style_scores
 from unistyle.teachers.gatys import Job
 from unistyle.teachers.vgg import VGG19
@@ -43,7 +44,8 @@ class Contents:
     @torch.no_grad()
     def __init__(self, network: UniStyleNetwork, photos: Sequence[Photo], count: int, seed: int):
         device = next(network.parameters()).device
-        # Photos in turn, each time another crop of them.
+        # Photos of all folders alike, in turn, each time another crop of them.
+        photos = random.Random(seed).sample(list(photos), len(photos))
         crops = [crop(photos[i % len(photos)], SIDE, i // len(photos), seed)[0] for i in range(count)]
         self.photos = torch.stack(crops).to(device)
         parts = [network.encoder(batch) for batch in self.photos.split(8)]
@@ -242,9 +244,7 @@ def train_styles(config: StyleConfig) -> list[str]:
     checkpoint.bank.joined(
         bank_of(exemplars), config.replace
     )  # a name that is taken must not wait for the end
-    photos = [Photo(p) for folder in config.contents for p in list_images(folder)] or [
-        Photo(p) for p in sample_photos()
-    ]
+    photos = [Photo(path) for path in content_photos(config.contents)]
     trainer = StyleTrainer(checkpoint, exemplars, photos, VGG19(config.vgg).to(device), config)
     before = trainer.distances(trainer.before, trainer.start)
     codes = trainer.run()
