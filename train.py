@@ -57,11 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         return joint(argv)
     try:
         return kinds[argv[0]](argv[1:])
-    except (ValueError, OSError) as error:
+    # A FloatingPointError is a term of the objective that is not finite.
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"train.py {argv[0]}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped: interrupted, nothing written", file=sys.stderr)
+        print("stopped: interrupted, nothing half written", file=sys.stderr)
         return 130
 
 

@@ -97,6 +97,9 @@ def test_banks_join_by_what_is_new():
             bank.joined(other)
         assert bank.joined(other, replace=True).names == other.names
         assert bank.joined(other, replace=True).codes.equal(other.codes)
+    subset = small_bank("stone/quarry", "felt/wool")
+    assert same.joined(subset, replace=True).names == (("metal", "plate"), *subset.names), "whole styles"
+    assert same.joined(subset).names == (*NAMES, ("felt", "wool"))
     with pytest.raises(ValueError, match="style codes of 4 numbers for a bank whose codes have 2"):
         bank.joined(StyleBank((("a", "b"),), torch.zeros(1, 4)))
 

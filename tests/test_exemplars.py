@@ -109,7 +109,6 @@ def test_a_folder_a_style(tmp_path):
     for name in ("rust/b.png", "rust/a.jpg", "rust/deep/er/c.png", "old brick/wall.JPG", "もふもふ/猫.webp"):
         photo_of(tmp_path, name)
     (tmp_path / "rust" / "notes.txt").write_text("")
-    (tmp_path / "empty").mkdir()
     assert names(style_folders(tmp_path)) == {
         "old brick": ["wall.JPG"],
         "rust": ["a.jpg", "b.png", "c.png"],
@@ -118,13 +117,26 @@ def test_a_folder_a_style(tmp_path):
     assert style_folders(str(tmp_path)) == style_folders(tmp_path)
 
 
+def test_a_folder_without_photos_that_can_be_read_is_named(tmp_path):
+    photo_of(tmp_path, "felt", "a.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.cr2").write_bytes(b"raw")
+    save(half_mask((80, 72)), tmp_path / "masks" / "a.mask.png")
+    wanted = ", ".join(str(tmp_path / name) for name in ("empty", "masks", "raw"))
+    with pytest.raises(
+        StyleError, match=re.escape(f"no photos that can be read in {wanted}: put photos there")
+    ):
+        style_folders(tmp_path)
+
+
 def test_photos_alone_are_one_style_named_after_their_folder(tmp_path, monkeypatch):
     for name in ("b.png", "a.png"):
         photo_of(tmp_path, "rust", name)
     assert names(style_folders(tmp_path / "rust")) == {"rust": ["a.png", "b.png"]}
-    (tmp_path / "rust" / "empty").mkdir()
+    (tmp_path / "rust" / ".empty").mkdir()
     monkeypatch.chdir(tmp_path / "rust")
-    for folder in (".", "../rust", "../rust/", "empty/.."):
+    for folder in (".", "../rust", "../rust/", ".empty/.."):
         assert names(style_folders(folder)) == {"rust": ["a.png", "b.png"]}, folder
         assert all(path.is_file() for path in style_folders(folder)["rust"])
     monkeypatch.chdir(tmp_path)
@@ -141,10 +153,9 @@ def test_photos_beside_folders_are_refused(tmp_path):
 
 
 def test_hidden_files_and_masks_are_no_photos(tmp_path):
-    for name in ("rust/a.png", "rust/.b.png", ".felt/c.png", "rust/.cache/d.png", "__MACOSX/._a.png"):
+    for name in ("rust/a.png", "rust/.b.png", ".felt/c.png", "rust/.cache/d.png"):
         photo_of(tmp_path, name)
     save(half_mask((80, 72)), tmp_path / "rust" / "a.mask.png")
-    save(half_mask((80, 72)), tmp_path / "masks" / "a.mask.png")
     assert names(style_folders(tmp_path)) == {"rust": ["a.png"]}
 
 
@@ -247,13 +258,20 @@ def test_photos_too_small_to_show_a_texture(network, tmp_path, size):
 def test_the_smallest_photos_and_the_plainest(network, tmp_path):
     images = {
         "small": make_photo(64, 64),
-        "long": make_photo(64, 2000),
+        "long": make_photo(64, 510),
         "grey": Image.new("L", (90, 90), 128),
     }
     for name, image in images.items():
         for whole in (False, True):
             read = read_exemplar(network, "rust", save(image, tmp_path / f"{name}.png"), whole)
             assert read.code.isfinite().all(), name
+
+
+@pytest.mark.parametrize("size", [(64, 2000), (2000, 64)])
+def test_photos_too_long_and_thin_for_the_network(network, tmp_path, size):
+    seen = "8x256" if size[0] > size[1] else "256x8"
+    with pytest.raises(ImageError, match=rf"a.png: too long and thin, it is read at {seen} pixels; cut it"):
+        read_exemplar(network, "rust", photo_of(tmp_path, "a.png", size=size))
 
 
 @pytest.mark.parametrize(
@@ -519,8 +537,8 @@ def test_a_style_is_added_and_used(add, rust, checkpoint, tmp_path):
     new = [name for name in bank.names if name[0] == "rust"]
     assert code == 0
     assert (
-        printed
-        == f"added {', '.join('/'.join(n) for n in new)}; 3 styles with {3 + len(new)} exemplars in {out}\n"
+        printed == f"added {', '.join('/'.join(n) for n in new)} (of 4 photos, 0 with masks); "
+        f"3 styles with {3 + len(new)} exemplars in {out}\n"
     )
     assert bank.styles == ["stone", "metal", "rust"]
     assert 1 <= len(new) <= 3
@@ -554,8 +572,10 @@ def test_exemplars_asked_for(add, rust, tmp_path):
 
 def test_a_broken_photo_is_named_and_the_rest_added(add, rust, tmp_path):
     (rust / "rust" / "2.png").write_bytes(b"else")
+    save(half_mask((80, 72)), rust / "rust" / "3.mask.png")
     code, printed, errors = add(rust)
-    assert (code, printed.partition(";")[0]) == (1, "added rust/0, rust/1, rust/3")
+    assert code == 1
+    assert printed.startswith("added rust/0, rust/1, rust/3 (of 3 photos, 1 with masks); ")
     assert f"not used: {rust / 'rust' / '2.png'}: cannot be read as an image" in errors
     assert (tmp_path / "out.safetensors").is_file()
 
@@ -587,7 +607,7 @@ def test_the_same_folder_twice(add, run, rust, tmp_path):
     assert add(rust)[0] == 0
     once = load_checkpoint(out).bank
     code, printed, _ = run("add", out, "--styles", rust, "--out", out)
-    assert (code, printed.partition(";")[0]) == (0, "added nothing, as all of it was there")
+    assert (code, printed.partition(" (")[0]) == (0, "added nothing, as all of it was there")
     twice = load_checkpoint(out).bank
     assert twice.names == once.names, "written onto its input"
     assert twice.codes.equal(once.codes)
@@ -600,7 +620,7 @@ def test_a_photo_more_joins_a_style_of_few(run, add, rust, tmp_path):
     assert add(rust)[0] == 0
     (tmp_path / "2.png").rename(rust / "rust" / "2.png")
     code, printed, _ = run("add", out, "--styles", rust, "--out", out)
-    assert (code, printed.partition(";")[0]) == (0, "added rust/2")
+    assert (code, printed.partition(";")[0]) == (0, "added rust/2 (of 2 photos, 0 with masks)")
 
 
 def test_whole_photos_or_what_is_found(add, rust, tmp_path):

@@ -127,14 +127,14 @@ class StyleConfig:
     checkpoint: str
     out: str
     vgg: str | None = None
-    contents: list[str] | None = None
+    contents: list[str] | str | None = None
     whole: bool = False
     exemplars: int = 3
     replace: bool = False
     decoder: bool = False
     steps: int = 120
     batch: int = 4
-    lr: float = 0.2
+    lr: float = 0.3
     decoder_lr: float = 3e-4
     held: float = 20.0
     loss: LossWeights = field(default_factory=lambda: LossWeights(content_margin=0.92))
@@ -147,8 +147,9 @@ class VocabularyConfig:
     """New materials for the segmenter to find, from photos with their material as the only label, in minutes.
 
     photos: a folder a material, photos inside. checkpoint: the one to start from, whose materials and styles are kept;
-    out: the file to write, with a preview beside it. masks: a folder of the photos' masks, `material/stem.png`; those
-    that are missing are made there by class saliency; None for a folder beside `out`. contents: folders of photos of
+    out: the file to write, with a preview beside it. masks: a folder of masks, `material/stem.png`, for the photos that
+    have none beside them (`stem.mask.png`); those that are missing are made there by class saliency; None for a folder
+    beside `out`. contents: folders of photos of
     anything, on which what is found is held where it was, None for scikit-image's samples. exemplars: photos a
     material that join the bank as its style. held: weight of what holds the old materials.
     """
@@ -157,7 +158,7 @@ class VocabularyConfig:
     checkpoint: str
     out: str
     masks: str | None = None
-    contents: list[str] | None = None
+    contents: list[str] | str | None = None
     exemplars: int = 3
     steps: int = 300
     batch: int = 4

@@ -33,10 +33,11 @@ def sample_photo() -> Path:
     return next((path for path in photos if path.stem == "coffee"), photos[0])
 
 
-def content_photos(folders: Sequence[str | Path] | None) -> list[Path]:
-    """Photos of anything: those below the folders, or the sample photos. Raises UsageError for folders without any."""
-    if folders is None:
+def content_photos(folders: Sequence[str | Path] | str | None) -> list[Path]:
+    """Photos of anything: those below a folder or folders, or the sample photos. Raises UsageError for folders without any."""
+    if not folders:
         return sample_photos()
+    folders = [folders] if isinstance(folders, str) else folders
     if empty := [str(folder) for folder in folders if not list_images(folder)]:
         raise UsageError(f"no photos in {', '.join(empty)}; give folders of photos of anything")
     return [path for folder in folders for path in list_images(folder)]

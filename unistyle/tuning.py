@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.config import StyleConfig
+from unistyle.config import StyleConfig, VocabularyConfig
 from unistyle.data import Photo, crop
 from unistyle.devices import pick_device
 from unistyle.encoders import save_png
-from unistyle.exemplars import Exemplar, bank_of, pick, read_exemplars, style_folders
+from unistyle.exemplars import Exemplar, StyleError, bank_of, pick, read_exemplars, style_folders
 from unistyle.images import to_pil
 from unistyle.losses import VGGTargets, finite, pixel_terms, style_terms
 from unistyle.network.layers import resize
@@ -88,12 +89,13 @@ class StyleTrainer:
         # Steps in units of how much each number of a code differs from photo to photo.
         self.spread = own.std(0).clamp_min(1e-3)
         self.start = torch.stack([e.code for e in exemplars]).to(self.device)
-        self.moved = torch.zeros_like(self.start, requires_grad=True)
+        # A tensor for each: Adam passes by those that had no part in a step.
+        self.moved = [torch.zeros_like(code, requires_grad=True) for code in self.start]
         self.generator = torch.Generator().manual_seed(config.seed)
         self._prepare()
 
     def _prepare(self) -> None:
-        config, groups = self.config, [{"params": [self.moved]}]
+        config, groups = self.config, [{"params": self.moved}]
         if config.decoder:
             decoder = decoder_parameters(self.stylizer)
             for parameter in decoder:
@@ -112,10 +114,9 @@ class StyleTrainer:
     def steps(self) -> int:
         return self.config.steps * len(self.exemplars)
 
-    @property
-    def codes(self) -> Tensor:
-        """`n d`."""
-        return self.start + self.spread * self.moved
+    def code(self, row: int) -> Tensor:
+        """Of one exemplar, `d`."""
+        return self.start[row] + self.spread * self.moved[row]
 
     def _draw(self, count: int, below: int) -> list[int]:
         return torch.randint(below, (count,), generator=self.generator).tolist()
@@ -125,14 +126,14 @@ class StyleTrainer:
         rows = self._draw(self.config.batch, CROPS - HELD_OUT)
         photo, features = self.contents.batch(rows)
         region, exemplar = torch.ones_like(photo[:, :1]), self.exemplars[row]
-        image = self.stylizer(features, region, self.codes[row].expand(len(rows), 1, -1), photo.shape[-2:])
+        image = self.stylizer(features, region, self.code(row).expand(len(rows), 1, -1), photo.shape[-2:])
         style, style_region = (
             x.to(self.device).expand(len(rows), -1, -1, -1) for x in (exemplar.image, exemplar.region)
         )
         batch = dict(
             photo=photo, region=region, photo_key=[str(i) for i in rows], style=style, style_region=style_region,
-            style_key=[f"style {row}"] * len(rows), gatys=photo, fixed=torch.full((len(rows),), -1),
-            same=torch.zeros(len(rows)),
+            style_key=[f"style {row}"] * len(rows), gatys=photo, same=photo.new_zeros(len(rows)),
+            fixed=photo.new_full((len(rows),), -1),
         )  # fmt: skip
         return style_terms(batch, image, self.targets, self.config.loss.content_margin) | pixel_terms(
             batch, image
@@ -144,10 +145,11 @@ class StyleTrainer:
         photo, features = self.contents.batch(rows)
         region = torch.ones_like(photo[:, :1])
         codes = self.old[self._draw(len(rows), len(self.old))][:, None]
-        state = torch.get_rng_state()  # of the noise's place, which both have to share
+        (place,) = self._draw(1, 2**31)  # of the noise, which both have to share on any device
+        torch.manual_seed(place)
         with torch.no_grad():
             before = self.before(features, region, codes, photo.shape[-2:])
-        torch.set_rng_state(state)
+        torch.manual_seed(place)
         return (self.stylizer(features, region, codes, photo.shape[-2:]) - before).abs().mean()
 
     def step(self, number: int) -> dict[str, float]:
@@ -167,7 +169,9 @@ class StyleTrainer:
         means: dict[str, float] = {}
         self.stylizer.train()
         self.before.train()
-        with tqdm(total=self.steps, desc="fitting") as bar:
+        # The noise's place is drawn from the global generator; forked, the caller's stream stays as it was.
+        with torch.random.fork_rng(devices=[]), tqdm(total=self.steps, desc="fitting") as bar:
+            torch.manual_seed(self.config.seed)
             for number in range(self.steps):
                 for name, value in self.step(number).items():
                     means[name] = 0.95 * means.get(name, value) + 0.05 * value
@@ -177,7 +181,7 @@ class StyleTrainer:
         self.stylizer.eval()
         self.before.eval()
         self.network.requires_grad_(False)
-        return self.codes.detach().cpu()
+        return torch.stack([self.code(row) for row in range(len(self.exemplars))]).detach().cpu()
 
     @property
     def crops(self) -> range:
@@ -233,26 +237,49 @@ class StyleTrainer:
         return make_grid(torch.stack(cells), nrow=1 + 3 * count)
 
 
+def check_counts(settings: StyleConfig | VocabularyConfig, *names: str) -> None:
+    """Raises ValueError for a setting that is less than 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} is {getattr(settings, name)}; wanted a whole number from 1 up")
+
+
+def read_vgg(weights: str | None) -> VGG19:
+    """VGG-19 with the weights of a file. Raises FileNotFoundError where there is none, and ValueError for one that
+    holds something else."""
+    try:
+        return VGG19(weights)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{weights or 'the hub'}: these are no weights of VGG-19 ({reason})") from error
+
+
 def train_styles(config: StyleConfig) -> list[str]:
     """Fit the styles of the folders and write the checkpoint; returns a message for each photo that could not be used.
 
     Raises StyleError, CheckpointError or ValueError before anything is written."""
+    check_counts(config, "exemplars", "steps", "batch")
     device = pick_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint)
-    found, problems = read_exemplars(checkpoint.network, style_folders(config.styles), config.whole)
+    checkpoint, folders = load_checkpoint(config.checkpoint), style_folders(config.styles)
+    # Here, not when the fitted styles join: by then it would be minutes later.
+    taken = [name for name in folders if name in checkpoint.bank.styles]
+    if taken and not config.replace:
+        raise StyleError(
+            f"the bank has styles of the name {', '.join(map(repr, taken))}; rename the folder, or give --replace true "
+            "to lose the bank's own"
+        )
+    vgg = read_vgg(config.vgg).to(device)
+    photos = [Photo(path) for path in content_photos(config.contents or None)]
+    found, problems = read_exemplars(checkpoint.network, folders, config.whole)
     exemplars = pick(checkpoint.network, found, config.exemplars)
-    checkpoint.bank.joined(
-        bank_of(exemplars), config.replace
-    )  # a name that is taken must not wait for the end
-    photos = [Photo(path) for path in content_photos(config.contents)]
-    trainer = StyleTrainer(checkpoint, exemplars, photos, VGG19(config.vgg).to(device), config)
+    trainer = StyleTrainer(checkpoint, exemplars, photos, vgg, config)
     before = trainer.distances(trainer.before, trainer.start)
     codes = trainer.run()
     report(before, trainer.distances(trainer.stylizer, codes), trainer.old_moved() if config.decoder else 0.0)
     fitted = [replace(e, code=code) for e, code in zip(exemplars, codes, strict=True)]
     bank = checkpoint.bank.joined(bank_of(fitted), config.replace)
-    checkpoint.network.cpu()
-    path = save_checkpoint(config.out, replace(checkpoint, bank=bank))
+    # Without the decoder the weights go back as they were, whatever the file's precision.
+    path = save_checkpoint(config.out, replace(checkpoint, bank=bank), half=True if config.decoder else None)
     picture = path.with_suffix(".png")
     save_png(to_pil(trainer.preview(codes)), picture)
     print(f"{', '.join(found)} in {path}; what fitting changed in {picture}")

@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from unistyle.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.config import VocabularyConfig
-from unistyle.data import MaskedPhotos, Photo, material_photos, materials_of
-from unistyle.devices import pick_device
+from unistyle.data import MaskedPhotos, Photo, load, materials_of
+from unistyle.devices import map_on_cores, pick_device
 from unistyle.encoders import save_png
-from unistyle.exemplars import bank_of, pick, read_exemplars
-from unistyle.images import ImageError, read_image, read_mask, read_photo, to_tensor
+from unistyle.exemplars import bank_of, own_mask, pick, read_exemplar, read_exemplars, style_folders
+from unistyle.images import ImageError, read_image, read_mask, to_tensor
 from unistyle.losses import finite, segmentation_term
 from unistyle.network.layers import resize
 from unistyle.network.segmenter import foreground_logit
@@ -35,9 +35,10 @@ from unistyle.pipeline import UniStyle
 from unistyle.preparation import with_vocabulary
 from unistyle.samples import content_photos
 from unistyle.sheets import page
-from unistyle.styles import StyleBank, check_style_name
+from unistyle.styles import StyleBank
 from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
+from unistyle.tuning import check_counts
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material
@@ -58,11 +59,15 @@ class Foreground(nn.Module):
 
 
 def write_missing_masks(
-    network: UniStyleNetwork, photos: Sequence[Photo], materials: Sequence[str], masks: Path
+    network: UniStyleNetwork,
+    photos: Sequence[Photo],
+    materials: Sequence[str],
+    masks: Path,
+    device: torch.device,
 ) -> None:
     """Have the saliency teacher write the masks that are missing: `combined` maps of a classifier on the network's own
     encoder and its foreground. Of a single material there is nothing to be distinct from; its mask is the
-    foreground."""
+    foreground. The network, on the CPU, on which the classifier is trained, is moved to the device with the teacher."""
     missing = [photo for photo in photos if not photo.mask.is_file()]
     if not missing:
         return
@@ -71,7 +76,7 @@ def write_missing_masks(
             classifier, _ = train_classifier(network.encoder, materials, photos, (), lambda *_: bar.update())
     else:
         classifier = MaterialClassifier(network.encoder, materials)
-    teacher = SaliencyTeacher(classifier, Foreground(network)).to(next(network.parameters()).device)
+    teacher = SaliencyTeacher(classifier, Foreground(network)).to(device)
     with tqdm(total=len(missing), desc="masks") as bar:
         method = "combined" if len(materials) > 1 else "objects"
         write_masks(teacher, missing, masks, method, lambda *_: bar.update())
@@ -107,15 +112,19 @@ class VocabularyTrainer:
         self.styles = styles.to(self.device)
         network.segmenter.requires_grad_(True)
         length = config.steps * config.batch
-        # Where these are to be held, they have no material of their own and are seen in other styles alone.
-        own = [Photo(photo.path, label=OWN) for photo in photos]
+        # Where these are to be held, they have no material of their own and are seen in other styles alone: where there
+        # is none, not at all, or what is to be found in them would be held at what was.
+        own = [Photo(photo.path, label=OWN) for photo in photos if len(styles)]
         self.loaders = [
             DataLoader(MaskedPhotos([kind], SIZES, config.batch, length, config.seed), config.batch)
             for kind in (photos, others + own)
         ]
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = torch.optim.Adam(network.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99))
-        schedule = dict(total_steps=config.steps, max_lr=config.lr, pct_start=0.1, cycle_momentum=False)
+        # Not 0.1, with which a warm-up of a single step would be divided by its length, 0.
+        schedule = dict(
+            total_steps=config.steps, max_lr=config.lr, pct_start=0.1 + 1e-6, cycle_momentum=False
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, **schedule)
 
     @torch.no_grad()
@@ -197,51 +206,84 @@ def preview(model: UniStyle, photos: Sequence[Photo]) -> Image.Image:
     return page(["photo", "teacher", "found as its material"], rows, 256)
 
 
-def usable(photos: Sequence[Photo]) -> tuple[list[Photo], list[str]]:
-    """The photos that can be read, and a message for each other one."""
-    good, problems = [], []
-    for photo in photos:
+def usable(network: UniStyleNetwork, photos: Sequence[Photo]) -> tuple[list[Photo], list[str]]:
+    """The photos that can be read as exemplars, which some of them become at the end, and whose masks, as far as they
+    exist, can be read too; and a message for each other one."""
+
+    def problem(photo: Photo) -> str | None:
         try:
-            read_photo(photo.path)
-            good.append(photo)
+            read_exemplar(network, "", photo.path)
+            if photo.mask.is_file():
+                read_mask(photo.mask)
         except ImageError as error:
-            problems.append(str(error))
-    return good, problems
+            return str(error)
+
+    answers = list(map_on_cores(problem, photos))
+    good = [photo for photo, answer in zip(photos, answers, strict=True) if answer is None]
+    return good, [answer for answer in answers if answer is not None]
 
 
-def own_photos(config: VocabularyConfig) -> tuple[list[Photo], tuple[str, ...], list[str]]:
-    """Usable photos of the folders with the index of their material, the materials, and a message for each photo that
-    is not. Raises ValueError for a material with too few."""
-    materials = materials_of(config.photos)
-    for name in materials:
-        check_style_name(name)
+def masks_folder(config: VocabularyConfig) -> Path:
     out = Path(config.out)
-    masks = config.masks or out.with_name(f"{out.stem}-masks")
-    photos, problems = usable(material_photos(config.photos, masks=masks))
+    return Path(config.masks or out.parent / f"{out.stem or 'new'}-masks")
+
+
+def own_photos(
+    config: VocabularyConfig, network: UniStyleNetwork
+) -> tuple[list[Photo], tuple[str, ...], list[str]]:
+    """Usable photos of the folders with the index of their material, the materials, and a message for each photo that
+    is not. The mask is the one beside the photo or, there or not yet, the one in the folder of masks.
+
+    Raises ValueError or OSError for a material with too few, for folders that there are none of or that no style can
+    be made of, and where two photos would share a mask."""
+    materials_of(config.photos)  # which, unlike styles, are folders and no photos alone
+    folders, masks = style_folders(config.photos), masks_folder(config)
+    photos = [
+        Photo(path, own_mask(path) or masks / name / f"{path.stem}.png", label)
+        for label, (name, paths) in enumerate(folders.items())
+        for path in paths
+    ]
+    owners: dict[Path, Path] = {}
+    for photo in photos:
+        if (other := owners.setdefault(photo.mask, photo.path)) != photo.path:
+            raise ValueError(
+                f"{other} and {photo.path} would share the mask {photo.mask}: rename one of them"
+            )
+    photos, problems = usable(network, photos)
     counts = Counter(photo.label for photo in photos)
-    if few := [f"{name} ({counts[i]})" for i, name in enumerate(materials) if counts[i] < FEWEST]:
+    if few := [f"{name} ({counts[i]})" for i, name in enumerate(folders) if counts[i] < FEWEST]:
         reasons = "".join(f"\n  {problem}" for problem in problems)
         raise ValueError(
             f"too few photos of {', '.join(few)}: wanted {FEWEST} at least, better thirty{reasons}"
         )
-    return photos, materials, problems
+    return photos, tuple(folders), problems
+
+
+def other_photos(folders: Sequence[str] | None) -> tuple[list[Photo], list[Photo]]:
+    """Photos of anything to train on, and some to measure on: the same, where there is one alone. Raises ImageError for
+    one that cannot be read, and UsageError for a folder without any."""
+    photos = [Photo(path) for path in content_photos(folders or None)]
+    for _ in map_on_cores(lambda photo: load(photo) and None, photos):  # kept in memory for the training
+        pass
+    train, held = hold_out(photos)
+    return train, held or train
 
 
 def train_vocabulary(config: VocabularyConfig) -> list[str]:
     """Train the materials of the folders and write the checkpoint; returns a message for each photo that could not be
-    used. Raises CheckpointError, ImageError or ValueError before anything but masks is written."""
+    used. Raises CheckpointError, ImageError, ValueError or OSError before anything but masks is written."""
+    check_counts(config, "exemplars", "steps", "batch")
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
-    photos, materials, problems = own_photos(config)
-    old, known = checkpoint.network.to(device), checkpoint.network.config.materials
-    write_missing_masks(old, photos, materials, photos[0].mask.parent.parent)
+    old, known = checkpoint.network, checkpoint.network.config.materials
+    photos, materials, problems = own_photos(config, old)
+    others, kept = other_photos(config.contents)
+    write_missing_masks(old, photos, materials, masks_folder(config), device)
     vocabulary = known + tuple(name for name in materials if name not in known)
     photos = [replace(photo, label=vocabulary.index(materials[photo.label])) for photo in photos]
     train, held = hold_out(photos)
-    others = [Photo(path) for path in content_photos(config.contents)]
-    others, kept = hold_out(others)
+    before = copy.deepcopy(old.segmenter).to(device)  # which is trained itself where no material is new
     network = with_vocabulary(old, vocabulary).to(device).eval()
-    before = copy.deepcopy(old.segmenter)
     VocabularyTrainer(network, before, checkpoint.bank.codes, train, others, config).run()
     right = sum(largest(network, photo) == vocabulary[photo.label] for photo in held)
     print(f"photos kept aside: {right} of {len(held)} found as their material; photos of anything: "
@@ -251,7 +293,8 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     new = replace(checkpoint, network=network, bank=bank)
     path = save_checkpoint(config.out, new)
     picture = path.with_suffix(".png")
-    save_png(preview(UniStyle(new, "cpu"), held[:ROWS]), picture)
+    # From all over: they are in the order of their materials.
+    save_png(preview(UniStyle(new, "cpu"), held[:: -(-len(held) // ROWS)]), picture)
     print(f"{', '.join(vocabulary)} in {path}; what is found in {picture}")
     return problems
 
