@@ -168,6 +168,13 @@ class VocabularyConfig:
     seed: int = 0
 
 
+def check_counts(settings: StyleConfig | VocabularyConfig, *names: str) -> None:
+    """Raises ValueError for a setting that is less than 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} is {getattr(settings, name)}; wanted a whole number from 1 up")
+
+
 Settings = TypeVar("Settings")
 
 

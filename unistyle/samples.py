@@ -34,7 +34,8 @@ def sample_photo() -> Path:
 
 
 def content_photos(folders: Sequence[str | Path] | str | None) -> list[Path]:
-    """Photos of anything: those below a folder or folders, or the sample photos. Raises UsageError for folders without any."""
+    """Photos of anything: those below a folder or folders, or the sample photos. Raises UsageError for folders
+    without any."""
     if not folders:
         return sample_photos()
     folders = [folders] if isinstance(folders, str) else folders

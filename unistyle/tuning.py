@@ -18,7 +18,7 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.config import StyleConfig, VocabularyConfig
+from unistyle.config import StyleConfig, check_counts
 from unistyle.data import Photo, crop
 from unistyle.devices import pick_device
 from unistyle.encoders import save_png
@@ -235,13 +235,6 @@ class StyleTrainer:
                 )
                 cells += [image[0].cpu() for image in images]
         return make_grid(torch.stack(cells), nrow=1 + 3 * count)
-
-
-def check_counts(settings: StyleConfig | VocabularyConfig, *names: str) -> None:
-    """Raises ValueError for a setting that is less than 1."""
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} is {getattr(settings, name)}; wanted a whole number from 1 up")
 
 
 def read_vgg(weights: str | None) -> VGG19:

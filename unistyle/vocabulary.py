@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unistyle.checkpoint import load_checkpoint, save_checkpoint
-from unistyle.config import VocabularyConfig
+from unistyle.config import VocabularyConfig, check_counts
 from unistyle.data import MaskedPhotos, Photo, load, materials_of
 from unistyle.devices import map_on_cores, pick_device
 from unistyle.encoders import save_png
@@ -38,7 +38,6 @@ from unistyle.sheets import page
 from unistyle.styles import StyleBank
 from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
-from unistyle.tuning import check_counts
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material
