@@ -28,6 +28,8 @@ from unistyle.places import place, remove_leftovers
 from unistyle.processes import Abandoned, connect, gather, share, together
 from unistyle.resume import Options, to_do
 from unistyle.samples import sample_photos
+from unistyle.temporal import SMOOTHING
+from unistyle.video import Videos
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
 BATCH = 8  # photos of equal size a pass on an accelerator; a CPU is as fast with one on each core
@@ -39,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="image files, or folders (searched recursively); also addresses such as s3://bucket/photos",
+        help="image and video files, or folders (searched recursively); also addresses such as s3://bucket/photos",
     )
     p.add_argument(
         "--samples", action="store_true", help="in place of INPUT: four photos that ship with scikit-image"
@@ -71,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--mask", metavar="PATH", help="a mask, or a folder of masks with the photos' stems; white = restyle"
     )
-    p.add_argument("--save-mask", action="store_true", help="also write <stem>.mask.png")
+    p.add_argument(
+        "--save-mask", action="store_true", help="also write <stem>.mask.png (of videos .mask.mp4)"
+    )
     p.add_argument("--checkpoint", default=CHECKPOINT, metavar="PATH", help="a file, a folder or a hub id")
     p.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the convolutions")
@@ -95,6 +99,14 @@ def parser() -> argparse.ArgumentParser:
         "--format", choices=FORMATS, default="png", help="of the results; jpg is not exact (default: png)"
     )
     p.add_argument(
+        "--smoothing",
+        type=_smoothing,
+        default=SMOOTHING,
+        metavar="X",
+        help="of videos: how much of a mask and its statistics stays from frame to frame; 0 is each frame by itself "
+        f"(default: {SMOOTHING})",
+    )
+    p.add_argument(
         "--overwrite", action="store_true", help="replace results that exist, which are skipped otherwise"
     )
     p.add_argument("--version", action="version", version=__version__)
@@ -115,6 +127,17 @@ def _strength(text: str) -> float:
         value = float("nan")
     if not 0 <= value <= 1:
         message = f"got {text!r}; wanted a number from 0 (leaves the photo) to 1 (the full style)"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _smoothing(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < 1:
+        message = f"got {text!r}; wanted a number from 0 (each frame by itself) to below 1"
         raise argparse.ArgumentTypeError(message)
     return value
 
@@ -169,20 +192,28 @@ def infer(args: argparse.Namespace) -> int:
                     weights=model.fingerprint(plan))  # fmt: skip
     out = place(args.out)
     manifest = Manifest(out, state.process_index)
-    left, finished = together(lambda: to_do(manifest, found, options, settings) if main else ([], 0))
+    of_videos = settings | dict(smoothing=args.smoothing)
+    left, finished = together(lambda: to_do(manifest, found, options, of_videos) if main else ([], 0))
     if main:
         remove_leftovers(out)
         for problem in found.problems:
             print(f"failed: {problem}", file=sys.stderr)
-    return work(Runner(model, plan, options, manifest, settings), share(left), finished, found, state)
+    runner = Runner(model, plan, options, manifest, settings)
+    videos = Videos(model, plan, options, manifest, of_videos, args.smoothing, runner.counts)
+    return work(runner, videos, share(left), finished, found, state)
 
 
-def work(runner: Runner, left: list[Job], finished: int, found: Found | None, state: PartialState) -> int:
+def work(
+    runner: Runner, videos: Videos, left: list[Job], finished: int, found: Found | None, state: PartialState
+) -> int:
     """This process's part of the jobs; the exit code of all. found: the main process knows it."""
     mine = left[state.process_index :: state.num_processes]
     unsearched = found.problems if found else []
     try:
-        runner.run(mine, f"process {state.process_index}" if state.num_processes > 1 else "photos")
+        photos, clips = ([job for job in mine if job.is_video == wanted] for wanted in (False, True))
+        if photos or not clips:
+            runner.run(photos, f"process {state.process_index}" if state.num_processes > 1 else "photos")
+        videos.run(clips)
         counts = gather((runner.counts.written, runner.counts.failed))
         if state.is_main_process:
             finish(runner.manifest, unsearched)

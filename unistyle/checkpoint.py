@@ -7,6 +7,8 @@ unpickled.
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +17,12 @@ import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from unistyle.files import atomic
-from unistyle.network.encoder import EncoderConfig
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.header import bank_names, brief, check_fit, check_plausible, check_size, network_config, part
+from unistyle.network.unistyle import UniStyleNetwork
 from unistyle.styles import StyleBank
 
 VERSION = 1
@@ -75,13 +78,40 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None 
     """
     path = Path(path)
     path = path if path.suffix == ".safetensors" else path / FILE_NAME
-    network, bank = checkpoint.network, checkpoint.bank
-    tensors = {f"network.{name}": _stored(value, half) for name, value in network.state_dict().items()}
+    state, bank = plain_state(checkpoint.network), checkpoint.bank
+    tensors = {f"network.{name}": _stored(value, half) for name, value in state.items()}
     tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
     # Where the training began says nothing to a user, and a local path of it nothing at all.
-    config = replace(network.config, encoder=replace(network.config.encoder, pretrained=False, weights=None))
+    config = unwrapped(checkpoint.network).config
+    config = replace(config, encoder=replace(config.encoder, pretrained=False, weights=None))
     parts = {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}
     return write_tensors(path, CHECKPOINT, tensors, {name: json.dumps(part) for name, part in parts.items()})
+
+
+def _inner(module: nn.Module) -> str | None:
+    """The name under which a module holds the one that it wraps, by `torch.compile` or for several devices."""
+    if "_orig_mod" in module._modules:
+        return "_orig_mod"
+    return "module" if isinstance(module, DataParallel | DistributedDataParallel) else None
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside all that wraps it."""
+    while name := _inner(module):
+        module = getattr(module, name)
+    return module
+
+
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network by the names that it has where neither it nor a part of it is wrapped."""
+    state = network.state_dict()
+    wrapped = [(path, name) for path, part in network.named_modules() if (name := _inner(part))]
+    # The deepest first, as long as the names of those above are as they were.
+    for path, name in sorted(wrapped, key=lambda pair: -len(pair[0])):
+        outer = f"{path}." if path else ""
+        inner = f"{outer}{name}."
+        state = {outer + k.removeprefix(inner) if k.startswith(inner) else k: v for k, v in state.items()}
+    return state
 
 
 def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
@@ -102,47 +132,76 @@ def _stored(value: Tensor, half: bool | None) -> Tensor:
 
 
 def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoint:
-    """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError."""
+    """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError, for damaged and hostile files
+    too."""
     path = locate(source, revision)
     metadata, tensors = read_tensors(path, CHECKPOINT)
     try:
-        config, names, notes = (json.loads(metadata[name]) for name in ("config", "bank", "notes"))
-        network = UniStyleNetwork(_config(config))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: the configuration in its header cannot be used: {error}") from error
+        return _checkpoint(metadata, tensors)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {brief(error)}") from error
+
+
+def _checkpoint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    """What the parts of a file make. Raises ValueError."""
+    with _because("the configuration in its header cannot be used"):
+        config = network_config(part(metadata, "config", dict))
+        names, notes = bank_names(part(metadata, "bank", list)), part(metadata, "notes", dict)
     codes = tensors.pop("bank.codes", None)
-    _load_weights(path, network, tensors)
-    if codes is None or codes.shape[-1] != network.stylizer.code_size:
-        got = "none" if codes is None else f"of shape {tuple(codes.shape)}"
-        raise CheckpointError(f"{path}: style codes {got}; wanted (n, {network.stylizer.code_size})")
+    state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
+    with _because("weights do not fit the configuration"):
+        check_plausible(config, state)
+        network = UniStyleNetwork(config)
+        check_fit(network.state_dict(), state)
+        network.load_state_dict(state)
+    return Checkpoint(network.eval(), _bank(names, codes, network.stylizer.code_size), notes)
+
+
+def _bank(names: tuple[tuple[str, str], ...], codes: Tensor | None, size: int) -> StyleBank:
+    if codes is None or codes.ndim != 2 or codes.shape[-1] != size or not codes.is_floating_point():
+        got = "none" if codes is None else f"of shape {tuple(codes.shape)} and {codes.dtype}"
+        raise ValueError(f"style codes {got}; wanted (n, {size})")
+    with _because("the style bank cannot be used"):
+        return StyleBank(names, codes)
+
+
+@contextmanager
+def _because(what: str) -> Iterator[None]:
+    """Put in front of a ValueError what cannot be done for it."""
     try:
-        bank = StyleBank(tuple(tuple(pair) for pair in names), codes)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: the style bank cannot be used: {error}") from error
-    return Checkpoint(network.eval(), bank, notes)
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
 
 
 def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and fp32 tensors of a file of a kind and of a version that this code reads; nothing is unpickled.
-    Raises CheckpointError."""
+    """Metadata and tensors, fp32 if they are floats, of a file of a kind and of a version that this code reads;
+    nothing is unpickled. Raises CheckpointError."""
     try:
+        check_size(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             _check_kind(path, metadata, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError) as error:
+        tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+        bad = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    except CheckpointError:
+        raise
+    # The last three are PyTorch's, for a shape or a type of number that it does not have.
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{path}: truncated, or not a safetensors file ({error}); fetch it again"
+            f"{path}: truncated, or not a safetensors file ({brief(error)}); fetch it again"
         ) from error
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    if bad := [name for name, t in tensors.items() if not t.isfinite().all()]:
-        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite; the file is damaged")
+    if bad:
+        raise CheckpointError(
+            f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
+        )
     return metadata, tensors
 
 
 def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
     got, version = metadata.get("format"), metadata.get("version", "")
-    if got != kind.format or not (version.isascii() and version.isdigit()):
+    if got != kind.format or not re.fullmatch("[0-9]{1,9}", version):
         other = next((k for k in (CHECKPOINT, STYLE) if got == k.format != kind.format), None)
         found = f"a {other.what}, which is for {other.use}" if other else "a safetensors file"
         raise CheckpointError(f"{path}: {found}, but not a {kind.what}; give one made by {kind.maker}")
@@ -150,24 +209,6 @@ def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
         raise CheckpointError(
             f"{path}: format version {version}, this program reads up to {kind.version}; update unistyle"
         )
-
-
-def _config(values: dict) -> NetworkConfig:
-    encoder = {**values.pop("encoder"), "pretrained": False, "weights": None}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return NetworkConfig(encoder=EncoderConfig(**encoder), **values)
-
-
-def _load_weights(path: Path, network: UniStyleNetwork, tensors: dict[str, Tensor]) -> None:
-    state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
-    try:
-        missing, unexpected = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # a tensor of another shape
-        raise CheckpointError(f"{path}: weights do not fit the configuration: {error}") from error
-    if missing or unexpected:
-        parts = {"missing": missing, "unexpected": unexpected}
-        listed = "; ".join(f"{len(v)} {name}, such as {v[0]}" for name, v in parts.items() if v)
-        raise CheckpointError(f"{path}: weights do not fit the configuration: {listed}")
 
 
 def locate(source: str | Path, revision: str | None = None) -> Path:

@@ -14,6 +14,13 @@ from unistyle.images import SUFFIXES
 from unistyle.places import Place, is_local, place, relative, search
 
 NAMED = 3  # pairs that an error names
+# `.ts` is not among them, which is a program far more often than a video.
+VIDEO_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv"),
+    *(".3gp", ".ogv"),
+}
+# The kinds of files that videos are written to; others become the first.
+VIDEO_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
 class UsageError(ValueError):
@@ -22,7 +29,7 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One photo: where it comes from, the file that it becomes, and the given mask (None: it has none)."""
+    """One photo or video: where it comes from, the file that it becomes, the given mask (None: it has none)."""
 
     source: Place
     output: Place
@@ -30,7 +37,12 @@ class Job:
 
     @property
     def mask_output(self) -> Place:
-        return self.output.with_name(f"{self.output.stem}.mask.png")
+        suffix = self.output.suffix if self.is_video else ".png"
+        return self.output.with_name(f"{self.output.stem}.mask{suffix}")
+
+    @property
+    def is_video(self) -> bool:
+        return is_video(self.source)
 
     def outputs(self, save_mask: bool) -> list[Place]:
         return [self.output, self.mask_output] if save_mask else [self.output]
@@ -55,7 +67,8 @@ def collect(
 ) -> Found:
     """The jobs of input files and folders, which may be addresses of fsspec.
 
-    A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, a photo given by itself `out/<stem>.png`.
+    A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, a photo given by itself `out/<stem>.png`; a
+    video keeps its suffix where that is one of VIDEO_FORMATS, and gets `.mp4` otherwise.
     mask: a file, or a folder of masks with the photos' relative paths or stems (`<stem>.mask.*` before `<stem>.*`).
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
@@ -71,26 +84,38 @@ def collect(
         )
     masks = _masks(None if mask is None else place(mask), [name for _, name in photos])
     jobs = [
-        Job(source, out / (name.removesuffix(source.suffix) + FORMATS[format]), own)
+        Job(source, out / (name.removesuffix(source.suffix) + _suffix(source, format)), own)
         for (source, name), own in zip(photos, masks, strict=True)
     ]
     _check_conflicts(jobs, save_mask)
     return Found(jobs, others, problems)
 
 
+def is_video(path: Place) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _suffix(source: Place, format: str) -> str:
+    """The suffix of what a photo or a video becomes."""
+    if not is_video(source):
+        return FORMATS[format]
+    return suffix if (suffix := source.suffix.lower()) in VIDEO_FORMATS else ".mp4"
+
+
 def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, str]], int, list[str]]:
-    """Photos with their names below the folder that they were found in, the number of other files, problems."""
+    """Photos and videos with their names below the folder that they were found in, the number of other files,
+    problems."""
     photos, others, problems = [], 0, []
     for given in inputs:
         if given.is_dir():
             files, unsearched = search(given)
             own = _outside(files, given, out)
-            images = [path for path in own if path.suffix.lower() in SUFFIXES]
+            images = [path for path in own if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]
             photos += [(path, relative(path, given)) for path in images]
             others, problems = others + len(own) - len(images), problems + unsearched
         elif not given.exists() and not (is_local(given) and given.is_symlink()):
             raise UsageError(f"no such file or folder: {given}")
-        elif given.suffix.lower() in SUFFIXES or _is_image(given):
+        elif given.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES or _is_image(given):
             photos.append((given, given.name))
         else:
             others += 1

@@ -13,9 +13,10 @@ from einops import einsum, rearrange, reduce
 from PIL import Image
 from torch import Tensor
 
-from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.checkpoint import Checkpoint, load_checkpoint
 from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
 from unistyle.features import resize_regions
+from unistyle.hub import HubFolder
 from unistyle.images import Photo, as_bytes, as_float, to_pil
 from unistyle.mixing import mix, split_mix
 from unistyle.network.composite import composite, guided_apply, guided_model
@@ -33,6 +34,7 @@ from unistyle.stacks import (
     working_pixels,
 )
 from unistyle.styles import UnknownName, encode_photo, nearest
+from unistyle.temporal import Memory
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class _Restyled(NamedTuple):
     image: Tensor
 
 
-class UniStyle:
+class UniStyle(HubFolder):
     """A network and its style bank, for photos of any size and mode."""
 
     def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "auto", precision: str = "fp32"):
@@ -111,10 +113,6 @@ class UniStyle:
     ) -> "UniStyle":
         """source: a `.safetensors` file, a folder with one, or a hub id. Raises CheckpointError."""
         return cls(load_checkpoint(source, revision), device, precision)
-
-    def save_pretrained(self, path: str | Path, half: bool = True) -> Path:
-        """Write a `.safetensors` file, or `model.safetensors` into a folder; returns the file."""
-        return save_checkpoint(path, Checkpoint(self.network, self.bank, self.notes), half)
 
     @property
     def materials(self) -> tuple[str, ...]:
@@ -166,6 +164,7 @@ class UniStyle:
         strength: float = 1.0,
         color: str = "style",
         max_size: int | None = MAX_SIZE,
+        memory: Memory | None = None,
     ) -> list[Result]:
         """Restyle photos of one size in one pass; `photos`, `to` and `masks` as in `restyle`.
 
@@ -173,7 +172,7 @@ class UniStyle:
         colours with the style's luminance alone. max_size: the network sees the photo with at most this
         longer side, in pixels; the result is laid over the photo at full size. None: no limit. What is more than
         `pixels_at_once` goes through the network in tiles; where memory runs out, fewer photos and then tiles
-        are tried, with a warning.
+        are tried, with a warning. memory: of a video, whose frames are given in order, one a call (docs/video.md).
         """
         _check_options(strength, color, max_size)
         plan = self.plan(to)
@@ -181,8 +180,10 @@ class UniStyle:
             raise ValueError(
                 f"a mask is one region, for one style; got {len(plan)}: {', '.join(t.key for t in plan)}"
             )
+        if memory is not None and len(photos) != 1:
+            raise ValueError(f"{len(photos)} frames of a video at a time; with a memory give them one a call")
         photos = [as_photo(photo) for photo in photos]
-        options = dict(strength=strength, keep_color=color == "keep", max_size=max_size)
+        options = dict(strength=strength, keep_color=color == "keep", max_size=max_size, memory=memory)
         most = max(1, self.pixels_at_once // working_pixels(*photos[0].size, max_size))
         results = []
         for i in range(0, len(photos), most):
@@ -220,13 +221,20 @@ class UniStyle:
         return True
 
     def _restyle(
-        self, photos: list[Photo], plan: Plan, masks, strength: float, keep_color: bool, max_size: int | None
+        self,
+        photos: list[Photo],
+        plan: Plan,
+        masks,
+        strength: float,
+        keep_color: bool,
+        max_size: int | None,
+        memory: Memory | None,
     ) -> list[Result]:
         width, height = photos[0].size
         stack = stack_photos(photos, masks, smallest(width, height, max_size))
         stack = Stack(*(None if part is None else part.to(self.device) for part in stack))
         small = shrink(opaque(stack), max_size)
-        done = self._run(small, stack, plan)
+        done = self._run(small, stack, plan, memory)
         image, alpha = self._overlay(stack, small, done, strength, keep_color)
         image, alpha = (x[..., :height, :width] for x in (image, alpha))
         shares = reduce(done.found, "b m h w -> b m", "mean").tolist()
@@ -286,21 +294,25 @@ class UniStyle:
         with self._autocast():
             return (name,), encode_photo(self.network, as_photo(photo))[None]
 
-    def _run(self, photo: Tensor, stack: Stack, plan: Plan) -> _Restyled:
+    def _run(self, photo: Tensor, stack: Stack, plan: Plan, memory: Memory | None = None) -> _Restyled:
         """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""
         whole = photo[:, 0].numel() <= self.pixels_at_once
         seen = as_float(photo if whole else shrink(photo, MAX_SIZE))
         with self._autocast():
             features, logits = self.network.find(seen)
             found = self.network.regions(logits)
+            found = found if memory is None else memory.found(seen, found)
             if stack.visible is not None:
                 # What is transparent is neither restyled nor part of the region's statistics.
                 found = found * resize_regions(as_float(stack.visible), found.shape[-2:])
             regions = self._regions(stack, plan, found, seen.shape[-2:])
             own = self.network.stylizer.encode(features, regions)
             codes, chosen = _choose(own, plan, self.network.stylizer.levels)
+            if memory is not None:
+                codes, chosen = memory.choose(codes, chosen, (regions.mean((0, 2, 3)) >= FOUND).tolist())
             if whole:
-                restyled = self.network.stylizer(features, regions, codes, seen.shape[-2:])
+                w = regions if memory is None else memory.regions(regions, self.network.stylizer.noise)
+                restyled = self.network.stylizer(features, w, codes, seen.shape[-2:])
             else:
                 restyled = torch.cat(
                     [restyle_in_tiles(self.network, *each, run=self._map)

@@ -5,13 +5,16 @@ the rows, JSON) and `space`: the code space that the codes belong to. Nothing is
 """
 
 import json
+import re
 from pathlib import Path
+from reprlib import repr as shown
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from unistyle.checkpoint import STYLE, CheckpointError, read_tensors, write_tensors
+from unistyle.header import brief, is_name
 from unistyle.styles import StyleBank, check_style_name
 
 
@@ -45,15 +48,16 @@ def load_style(path: str | Path) -> StyleFile:
     try:
         style, space, exemplars = metadata["style"], metadata["space"], json.loads(metadata["exemplars"])
         check_style_name(style)
+        if not re.fullmatch("[0-9a-f]{12}", space):
+            raise ValueError(f"its code space is {shown(space)}; wanted 12 hex digits")
         return StyleFile(StyleBank(_names(style, exemplars), _codes(tensors)), space)
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: the style in it cannot be used: {error}") from error
+    except (KeyError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: the style in it cannot be used: {brief(error)}") from error
 
 
 def _names(style: str, exemplars: object) -> tuple[tuple[str, str], ...]:
-    strings = isinstance(exemplars, list) and all(isinstance(name, str) for name in exemplars)
-    if not strings or not all(name and name.isprintable() for name in exemplars):
-        raise ValueError(f"its exemplars are {exemplars!r}; wanted a list of names")
+    if not isinstance(exemplars, list) or not all(map(is_name, exemplars)):
+        raise ValueError(f"its exemplars are {shown(exemplars)}; wanted a list of names")
     return tuple((style, name) for name in exemplars)
 
 

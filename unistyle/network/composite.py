@@ -31,7 +31,7 @@ def guided_model(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e
     which a place counts as flat.
     """
     size, p = region.shape[-2:], region.float()
-    radius = min(radius, min(size) // 8)
+    radius = torch.sym_min(radius, torch.sym_min(*size) // 8)  # which export, unlike `min`
     guide = resize_regions(photo.float(), size)
     mean, mean_p = _box(guide, radius), _box(p, radius)
     covariance = _box(guide * p, radius) - mean * mean_p

@@ -19,6 +19,26 @@ class EncoderConfig:
     weights: str | None = None
 
 
+def check_name(name: str) -> None:
+    """Raises ValueError for what is not the plain name of a timm model. One with a source in front, such as hf-hub:,
+    would make every load of a checkpoint ask there."""
+    if not timm.is_model(name) or ":" in name:
+        raise ValueError(
+            f"encoder {name!r} is no timm model; give the plain name of one, such as mobilenetv2_100"
+        )
+
+
+def backbone_size(name: str) -> int:
+    """Numbers in the weights of a backbone, which takes no memory to find out. Raises ValueError."""
+    check_name(name)
+    try:
+        with torch.device("meta"):
+            backbone = timm.create_model(name, features_only=True, pretrained=False)
+    except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
+        raise ValueError(f"encoder {name!r} is no timm backbone: {error}") from error
+    return sum(value.numel() for value in backbone.state_dict().values())
+
+
 class Encoder(nn.Module):
     """RGB `b 3 h w` in [0, 1] -> one feature map `b c h/s w/s` for each stride s of 4, 8, 16, 32.
 
@@ -28,6 +48,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
+        check_name(config.name)
         overlay = dict(file=config.weights) if config.weights else None
         try:
             self.backbone = timm.create_model(

@@ -86,10 +86,14 @@ class Regions:
         """Rows and columns, of features of this size, that come before the first: none in a whole photo."""
         return 0, 0
 
+    def share(self, w: Tensor) -> Tensor:
+        """As much of the regions as their shares in the style follow from: of one region, which has all of it
+        everywhere, a single position."""
+        return w[..., :1, :1] if w.shape[1] == 1 else w
+
     def adain(self, f: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         w = self.at(f.shape[-2:])
-        share = w[..., :1, :1] if w.shape[1] == 1 else w  # one region: the same share, all of it, everywhere
-        share = share.float() + 1e-4
+        share = self.share(w).float() + 1e-4
         share = share / reduce(share, "b k h w -> b 1 h w", "sum")
         return regional_adain(f, w, mean, std, share, own=self.moments(f))
 
@@ -169,5 +173,6 @@ class Stylizer(nn.Module):
         x = self.refine8(x + self.residual8(x, regions, style), regions, style)
         x = torch.cat([resize(x, four.shape[-2:]), four], dim=1)
         x = self.refine4(self.merge4(x, regions, style), regions, style)
-        x = self.fine2(resize(x, [-(-side // 2) for side in size]), regions, style)
+        # Half, rounded up. Of a negative number, as in -(-side // 2), ONNX rounds towards zero.
+        x = self.fine2(resize(x, [(side + 1) // 2 for side in size]), regions, style)
         return self.to_rgb(resize(self.narrow(x), size).relu_()).sigmoid()

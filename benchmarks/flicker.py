@@ -1,0 +1,165 @@
+"""Flicker of restyled videos, with and without smoothing, and what smoothing costs.
+
+    OMP_NUM_THREADS=1 python benchmarks/flicker.py
+
+Clips are made of sample photos of scikit-image (or of --photo), so that all motion is known: `still`, a still picture;
+`pan`, a window that moves over it by so many pixels a frame; `object`, an oval cut out of it that moves over a still
+background, the cup of coffee. Each has the noise of a sensor added, --noise 8-bit steps of standard deviation, anew in
+each frame.
+
+flicker: mean absolute difference between a frame and the one before it, moved as the picture is known to have moved,
+in 8-bit steps, where either is restyled. For the input, and for the restyled frames: each by itself (`alone`: its own
+exemplar as well), with a memory that smooths nothing (0), with one that smooths (--smoothing), and with one that
+averages masks where something moves as well (`everywhere`). largest: of the same differences. mask: the same of the
+masks, over the frame. IU: of the masks with those of `alone`, which do not lag; the worst frame in brackets.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import numpy as np
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from infer import CHECKPOINT, sample_photos  # noqa: E402
+from unistyle import UniStyle  # noqa: E402
+from unistyle.images import read_image  # noqa: E402
+from unistyle.temporal import SMOOTHING, Memory  # noqa: E402
+
+STEPS = (
+    (2, 3),
+    (0, 4),
+)  # pixels down and right from frame to frame: any, and whole positions at strides 2 and 4
+EVERYWHERE = mock.patch("unistyle.temporal.stillness", return_value=1.0)
+
+
+class Clip(NamedTuple):
+    """frames: uint8 `n h w 3`. moved: takes frame i - 1 to where it is in frame i, the rest NaN; `h w ...`."""
+
+    frames: np.ndarray
+    moved: Callable[[np.ndarray, int], np.ndarray]
+
+
+def pan(photo: np.ndarray, count: int, height: int, width: int, step: tuple[int, int]) -> Clip:
+    """A window over a photo; of no step, a still picture."""
+    corners = [(step[0] * i, step[1] * i) for i in range(count)]
+    frames = np.stack([photo[y : y + height, x : x + width] for y, x in corners])
+
+    def moved(before: np.ndarray, i: int) -> np.ndarray:
+        after = np.full(before.shape, np.nan)
+        after[: height - step[0], : width - step[1]] = before[step[0] :, step[1] :]
+        return after
+
+    return Clip(frames, moved)
+
+
+def moving_object(photo: np.ndarray, background: np.ndarray, count: int, height: int, width: int) -> Clip:
+    """An oval of a photo that moves over a background, right and back again."""
+    y, x = np.mgrid[:height, :width]
+    oval = ((y - height / 2) / (0.4 * height)) ** 2 + ((x - width / 4) / (0.2 * width)) ** 2 < 1
+    way = [round(width / 4 * (1 - np.cos(2 * np.pi * i / count))) for i in range(count)]
+    masks = [np.roll(oval, d, 1) for d in way]
+    still, there = background[:height, :width], photo[:height, :width]
+    frames = np.stack(
+        [np.where(m[..., None], np.roll(there, d, 1), still) for m, d in zip(masks, way, strict=True)]
+    )
+
+    def moved(before: np.ndarray, i: int) -> np.ndarray:
+        after = np.where(_like(masks[i - 1], before), np.nan, before.astype(float))
+        shifted = np.roll(before, way[i] - way[i - 1], 1)
+        return np.where(_like(masks[i], before), shifted, after)
+
+    return Clip(frames, moved)
+
+
+def _like(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
+    return mask.reshape(*mask.shape, *[1] * (image.ndim - 2))
+
+
+def with_noise(clip: Clip, amount: float) -> Clip:
+    noise = np.random.default_rng(0).normal(0, amount, clip.frames.shape)
+    return clip._replace(frames=(clip.frames + noise).round().clip(0, 255).astype(np.uint8))
+
+
+def restyled(model: UniStyle, clip: Clip, plan, memory: Memory | None) -> tuple[np.ndarray, np.ndarray]:
+    """Frames `n h w 3` and masks `n h w`, uint8."""
+    results = [model.restyle(Image.fromarray(frame), plan, memory=memory) for frame in clip.frames]
+    return tuple(np.stack([np.asarray(part) for part in parts])
+                 for parts in zip(*((r.image, r.mask) for r in results), strict=True))  # fmt: skip
+
+
+def changes(frames: np.ndarray, clip: Clip, masks: np.ndarray | None = None) -> np.ndarray:
+    """All differences of frames from those before them, where either is inside its mask (None: anywhere)."""
+    parts = []
+    for i in range(1, len(frames)):
+        difference = np.abs(frames[i] - clip.moved(frames[i - 1], i))
+        if masks is not None:
+            difference = difference[(masks[i] > 0) | (clip.moved(masks[i - 1], i) > 0)]
+        parts.append(difference[np.isfinite(difference)])
+    return np.concatenate(parts)
+
+
+def agreement(masks: np.ndarray, alone: np.ndarray) -> str:
+    a, b = masks > 127, alone > 127
+    each = (a & b).sum((1, 2)) / np.maximum(1, (a | b).sum((1, 2)))
+    return f"{each.mean():.3f} ({each.min():.3f})"
+
+
+def row(name: str, frames: np.ndarray, masks: np.ndarray, clip: Clip, alone: np.ndarray | None) -> str:
+    change, of_masks = changes(frames, clip, masks), changes(masks, clip)
+    start = f"| {name} | {change.mean():.2f} | {change.max():.0f} |"
+    return start + (" | |" if alone is None else f" {of_masks.mean():.2f} | {agreement(masks, alone)} |")
+
+
+def report(model: UniStyle, name: str, clip: Clip, style: str, smoothing: float) -> None:
+    plan = model.plan(style)
+    alone = restyled(model, clip, plan, None)
+    print(row(f"{name}: input", clip.frames, alone[1], clip, None), flush=True)
+    print(row("alone", *alone, clip, alone[1]), flush=True)
+    variants = (("0", 0, nullcontext()), (f"{smoothing}", smoothing, nullcontext()),
+                (f"{smoothing} everywhere", smoothing, EVERYWHERE))  # fmt: skip
+    for label, amount, context in variants:
+        with context:
+            print(row(label, *restyled(model, clip, plan, Memory(amount)), clip, alone[1]), flush=True)
+
+
+def clips(photo: Image.Image, count: int, height: int, width: int, amount: float) -> dict[str, Clip]:
+    cup = read_image(next(path for path in sample_photos() if path.stem == "coffee"))
+    background = np.asarray(cup.resize((width, height)))
+    own = {"still": pan(np.asarray(photo), count, height, width, (0, 0))}
+    for step in STEPS:
+        large = photo.resize((width + step[1] * count, height + step[0] * count))
+        own[f"pan {step[0]}, {step[1]}"] = pan(np.asarray(large), count, height, width, step)
+    small = np.asarray(photo.resize((width, height)))
+    own["object"] = moving_object(small, background, count, height, width)
+    return {"still, no noise": own["still"]} | {name: with_noise(clip, amount) for name, clip in own.items()}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--checkpoint", default=CHECKPOINT)
+    p.add_argument("--photo", type=Path, help="default: the cat")
+    p.add_argument("--style", default="stone")
+    p.add_argument("--frames", type=int, default=50)
+    p.add_argument("--size", type=int, nargs=2, default=(256, 192), metavar=("WIDTH", "HEIGHT"))
+    p.add_argument("--noise", type=float, default=2.0)
+    p.add_argument("--smoothing", type=float, default=SMOOTHING)
+    args = p.parse_args()
+    photo = read_image(args.photo or next(path for path in sample_photos() if path.stem == "chelsea"))
+    model = UniStyle.from_pretrained(args.checkpoint, "cpu")
+    print(f"{args.frames} frames of {args.size[0]} x {args.size[1]}, threads {torch.get_num_threads()}\n")
+    print("| clip, smoothing | flicker | largest | mask | IU |\n|---|---|---|---|---|")
+    for name, clip in clips(photo, args.frames, *reversed(args.size), args.noise).items():
+        report(model, name, clip, args.style, args.smoothing)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,379 @@
+"""Videos: every frame, its time and the sound come through; what stands still stays still."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_photo
+from PIL import Image
+from test_infer import files, infer
+
+from unistyle import UniStyle, clips, video
+from unistyle.temporal import Memory, is_cut, shift, stillness
+
+av = pytest.importorskip("av", reason="videos need PyAV: pip install -e '.[video]'")
+EVERY = (0, 1, 2, 4, 7, 8)  # times of frames, as a phone records them
+
+
+def make_video(
+    path: Path,
+    pictures: Sequence[Image.Image],
+    times: Sequence[int] | None = None,
+    sound: str | None = "aac",
+    rotation: int | None = None,
+    codec: str = "libx264",
+) -> Path:
+    """A video of pictures, at times in 1/25 s, with a tone."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream(codec, rate=25, options={"crf": "1"} if codec == "libx264" else {})
+        picture.width, picture.height = pictures[0].size
+        odd = any(side % 2 for side in pictures[0].size)
+        picture.pix_fmt = "yuv444p" if odd else "yuv420p"
+        picture.codec_context.time_base = Fraction(1, 25)
+        if rotation is not None:
+            picture.set_display_rotation(rotation)
+        other = sound and container.add_stream(sound, rate=44100, bit_rate=64_000)
+        for i, image in enumerate(pictures):
+            frame = av.VideoFrame.from_image(image)
+            frame.pts, frame.time_base = (times or range(len(pictures)))[i], Fraction(1, 25)
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+        if other:
+            wave = 8000 * np.sin(np.arange(1764 * len(pictures)) * 440 * 2 * np.pi / 44100)
+            tone = av.AudioFrame.from_ndarray(wave.astype(np.int16).repeat(2)[None], "s16", "stereo")
+            tone.rate, tone.pts = 44100, 0
+            container.mux(other.encode(tone))
+            container.mux(other.encode(None))
+    return path
+
+
+def moving(count: int = 6, height: int = 48, width: int = 64) -> list[Image.Image]:
+    large = make_photo(height, width + 2 * count)
+    return [large.crop((2 * i, 0, 2 * i + width, height)) for i in range(count)]
+
+
+def decoded(path: Path) -> tuple[np.ndarray, list[float]]:
+    """Frames and their times in seconds."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]).astype(int), [
+        f.time for f in frames
+    ]
+
+
+def sound_of(path: Path) -> list[tuple]:
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(audio=0) if p.dts is not None]
+    return [(bytes(p), p.pts * p.time_base, p.duration * p.time_base) for p in packets]
+
+
+def lines(out: Path) -> dict[str, dict]:
+    records = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
+    return {Path(record["input"]).name: record for record in records}
+
+
+@pytest.fixture
+def run(checkpoint, capsys, tmp_path):
+    """Run the command in this process: exit code, printed text, error text."""
+
+    def call(*arguments, to="stone/quarry", out=tmp_path / "out"):
+        given = [*arguments, "--to", to, "--out", out, "--checkpoint", checkpoint, "--device", "cpu"]
+        code = infer.main([str(argument) for argument in given])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def written(monkeypatch) -> dict[str, list[np.ndarray]]:
+    """Frames by the suffix of their file, before they are encoded."""
+    seen: dict[str, list[np.ndarray]] = {"image": [], "mask": []}
+    encode = clips.Writer.frame
+
+    def note(self, frame):
+        kind = "mask" if (frame.rgb == frame.rgb[..., :1]).all() else "image"
+        seen[kind].append(frame.rgb.astype(int))
+        encode(self, frame)
+
+    monkeypatch.setattr(clips.Writer, "frame", note)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint) -> UniStyle:
+    return UniStyle.from_pretrained(checkpoint, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "suffix"), [(48, 64, ".mp4"), (47, 63, ".mkv"), (50, 34, ".mov")]
+)
+def test_size_times_and_sound_are_kept(run, tmp_path, height, width, suffix):
+    source = make_video(tmp_path / f"clip{suffix}", moving(6, height, width), EVERY)
+    code, printed, errors = run(source)
+    assert code == 0, errors
+    assert "1 written" in printed
+    result = tmp_path / "out" / source.name
+    (before, times), (after, new_times) = decoded(source), decoded(result)
+    assert after.shape == before.shape == (6, height, width, 3)
+    assert new_times == times
+    assert np.abs(after - before).mean() > 2
+    assert sound_of(result) == sound_of(source) != []
+    line = lines(tmp_path / "out")["clip" + suffix]
+    assert (line["status"], line["frames"]) == ("written", 6)
+    assert line["styles"] == {"*": "stone/quarry"}
+    assert line["settings"]["smoothing"] == 0.8
+    assert line["seconds"] > 0
+    assert all(0 < share <= 1 for share in line["materials"].values())
+
+
+def test_without_sound_and_with_a_sound_that_the_container_does_not_take(run, tmp_path):
+    make_video(tmp_path / "silent.mp4", moving(), sound=None)
+    make_video(tmp_path / "old.avi", moving(), sound="wmav2", codec="mpeg4")
+    code, _, errors = run(tmp_path / "silent.mp4", tmp_path / "old.avi")
+    assert code == 0
+    assert "old.avi: sound (wmav2) is written as aac" in errors
+    assert files(tmp_path / "out") == ["manifest.jsonl", "old.mp4", "silent.mp4"]
+    with av.open(str(tmp_path / "out/silent.mp4")) as container:
+        assert not container.streams.audio
+    with av.open(str(tmp_path / "out/old.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 6
+        container.seek(0)
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert abs(samples - 6 * 1764) < 3 * 2048  # whole packets
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_frames_come_out_upright(run, tmp_path, rotation):
+    source = make_video(tmp_path / "phone.mp4", moving(3), rotation=rotation)
+    Image.new("L", (48, 64) if rotation % 180 else (64, 48), 0).save(tmp_path / "none.png")
+    assert run(source, "--mask", tmp_path / "none.png")[0] == 0
+    with av.open(str(tmp_path / "out/phone.mp4")) as container:
+        frames = list(container.decode(video=0))
+    assert {frame.rotation for frame in frames} == {0}
+    wanted = np.rot90(decoded(source)[0][0], rotation // 90 % 4)
+    got = frames[0].to_ndarray(format="rgb24").astype(int)
+    assert got.shape == wanted.shape
+    assert np.abs(got - wanted).mean() < 6  # the codec, and nothing restyled
+
+
+def test_broken_ones_are_named_and_the_others_written(run, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    good = make_video(folder / "good.mp4", moving()).read_bytes()
+    (folder / "cut.mp4").write_bytes(good[: len(good) // 2])
+    (folder / "empty.mkv").write_bytes(b"")
+    (folder / "text.avi").write_text("hello")
+    make_photo().save(folder / "photo.png")
+    with av.open(str(folder / "sound.mov"), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 8820), np.int16), "s16", "stereo")
+        tone.rate = 44100
+        container.mux([*stream.encode(tone), *stream.encode(None)])
+    code, printed, errors = run(folder)
+    assert code == 1
+    assert "2 written, 0 skipped, 4 failed" in printed
+    for name in ("cut.mp4", "empty.mkv", "text.avi"):
+        assert f"{name}: cannot be read as a video" in errors
+    assert "sound.mov: no picture" in errors
+    assert files(tmp_path / "out") == ["good.mp4", "manifest.jsonl", "photo.png"]
+    assert "Invalid data" in lines(tmp_path / "out")["cut.mp4"]["reason"]
+
+
+def test_a_damaged_picture_is_named(run, tmp_path):
+    data = bytearray(make_video(tmp_path / "clip.mp4", moving(20)).read_bytes())
+    start = data.index(b"mdat") + 1000
+    data[start : start + 20_000] = bytes(20_000)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    code, _, errors = run(tmp_path / "clip.mp4")
+    assert code == 1
+    assert "clip.mp4: cannot be read as a video" in errors
+    assert files(tmp_path / "out") == ["manifest.jsonl"]
+
+
+def test_without_the_extra_videos_are_named_and_photos_written(run, tmp_path, monkeypatch):
+    make_video(tmp_path / "clip.mp4", moving(2))
+    make_photo().save(tmp_path / "photo.png")
+    monkeypatch.setattr(clips, "av", None)
+    code, printed, errors = run(tmp_path)
+    assert code == 1
+    assert "1 written, 0 skipped, 1 failed" in printed
+    assert "clip.mp4: videos need PyAV: pip install -e '.[video]'" in errors
+
+
+def test_a_still_video_comes_out_still(run, tmp_path, written):
+    make_video(
+        tmp_path / "still.mkv", [make_photo()] * 50, codec="ffv1"
+    )  # without loss: each frame is the same
+    assert run(tmp_path / "still.mkv", to="stone")[0] == 0
+    assert len(written["image"]) == 50
+    assert all((frame == written["image"][0]).all() for frame in written["image"])
+    frames, _ = decoded(tmp_path / "out/still.mkv")
+    assert np.abs(np.diff(frames, axis=0)).max() <= 1
+
+
+def test_masks(run, tmp_path, written):
+    source = make_video(tmp_path / "clip.mp4", moving())
+    assert run(source, "--save-mask")[0] == 0
+    assert files(tmp_path / "out") == ["clip.mask.mp4", "clip.mp4", "manifest.jsonl"]
+    masks, times = decoded(tmp_path / "out/clip.mask.mp4")
+    assert times == decoded(source)[1]
+    assert np.abs(masks - np.stack(written["mask"])).max() < 60  # edges of a lossy codec
+    assert np.abs(masks - np.stack(written["mask"])).mean() < 3
+    with av.open(str(tmp_path / "out/clip.mask.mp4")) as container:
+        assert not container.streams.audio
+    # Outside the mask a frame is what was decoded, before it is encoded anew.
+    with clips.Reader(source, source) as reader:
+        clip = reader.clip()
+    with clips.Reader(source, source) as reader:
+        frames = [part.rgb for part in reader.read(clip) if isinstance(part, clips.Frame)]
+    for frame, image, mask in zip(frames, written["image"], written["mask"], strict=True):
+        outside = mask[..., 0] == 0
+        assert 0 < outside.mean() < 1
+        np.testing.assert_array_equal(image[outside], frame[outside])
+
+
+def test_a_given_mask_holds_for_all_frames(run, tmp_path, written):
+    source = make_video(tmp_path / "clip.mp4", moving())
+    mask = Image.new("L", (64, 48), 0)
+    mask.paste(255, (0, 0, 20, 48))
+    mask.save(tmp_path / "clip.png")
+    assert run(source, "--mask", tmp_path / "clip.png", "--save-mask")[0] == 0
+    assert all((frame[..., 0] == np.asarray(mask)).all() for frame in written["mask"])
+    assert run(source, "--mask", tmp_path / "clip.mp4", out=tmp_path / "other")[0] == 1
+
+
+def test_smoothing_0_is_what_each_frame_gives_by_itself(run, model, tmp_path, written):
+    source = make_video(tmp_path / "clip.mp4", moving())
+    assert run(source, "--smoothing", "0")[0] == 0
+    with clips.Reader(source, source) as reader:
+        clip = reader.clip()
+    with clips.Reader(source, source) as reader:
+        frames = [Image.fromarray(f.rgb) for f in reader.read(clip) if isinstance(f, clips.Frame)]
+    for frame, got in zip(frames, written["image"], strict=True):
+        np.testing.assert_array_equal(got, np.asarray(model.restyle(frame, "stone/quarry").image))
+    # Smoothed it is another, and has its own place in the record.
+    code, _, errors = run(source)
+    assert code == 2
+    assert "smoothing was 0.0 and is 0.8 now" in errors
+    assert run(source, "--overwrite")[0] == 0
+    assert any((a != b).any() for a, b in zip(written["image"][:6], written["image"][6:], strict=True))
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError("a bug"), OSError(28, "No space left")])
+def test_what_stops_leaves_no_file(run, tmp_path, monkeypatch, stop):
+    source = make_video(tmp_path / "clip.mp4", moving())
+    frame, count = clips.Writer.frame, []
+
+    def fail(self, part):
+        count.append(part)
+        if len(count) == 4:
+            raise stop
+        frame(self, part)
+
+    monkeypatch.setattr(clips.Writer, "frame", fail)
+    code, _, errors = run(source, "--save-mask")
+    assert code == (130 if stop is KeyboardInterrupt else 1)
+    assert [name for name in files(tmp_path / "out") if name != "manifest.jsonl"] == []
+    if stop is KeyboardInterrupt:
+        assert "the same command goes on" in errors
+    assert run(source)[0] == 0
+    assert "1 skipped" in run(source)[1]
+    assert "0 written, 1 skipped" in run(source)[1]
+
+
+def test_two_videos_of_one_name_stop_before_any_work(run, tmp_path):
+    make_video(tmp_path / "clip.mp4", moving(2))
+    make_video(tmp_path / "clip.avi", moving(2), codec="mpeg4", sound=None)
+    assert run(tmp_path)[0] == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("smoothing", ["1", "-0.1", "x"])
+def test_smoothing_out_of_range(run, tmp_path, smoothing):
+    source = make_video(tmp_path / "clip.mp4", moving(2))
+    code, _, errors = run(source, "--smoothing", smoothing)
+    assert code == 2
+    assert f"got '{smoothing}'" in errors
+    if smoothing != "x":
+        with pytest.raises(ValueError, match="from 0"):
+            Memory(float(smoothing))
+
+
+def test_a_cut_starts_the_averages_anew_and_keeps_the_style(model):
+    first, other = make_photo(), Image.fromarray(np.asarray(make_photo(seed=3).rotate(180)) // 2 + 120)
+    memory, noisy = Memory(0.8), [make_photo(seed=seed) for seed in range(4)]
+    for frame in noisy:
+        chosen = model.restyle(frame, "stone", memory=memory).styles
+    assert memory.cuts == 0
+    after = model.restyle(other, "stone", memory=memory)
+    assert memory.cuts == 1
+    assert after.styles == chosen == model.restyle(noisy[0], "stone").styles
+    alone = model.restyle(other, chosen["*"])
+    np.testing.assert_array_equal(np.asarray(after.image), np.asarray(alone.image))
+    smoothed = model.restyle(first, "stone", memory=memory)  # another cut
+    np.testing.assert_array_equal(
+        np.asarray(smoothed.image), np.asarray(model.restyle(first, chosen["*"]).image)
+    )
+
+
+def test_masks_are_averaged_where_nothing_moves_alone():
+    memory, now = Memory(0.5), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = torch.zeros(1, 1, 8, 8)
+    memory.found(now, found)
+    changed = now.clone()
+    changed[..., 16:] = changed[..., 16:].flip(-1)  # the right half moves
+    mixed = memory.found(changed, found + 1)
+    assert memory.cuts == 0
+    torch.testing.assert_close(mixed[..., :2], torch.full((1, 1, 8, 2), 1 / 1.5))
+    assert (mixed[..., 6:] > 0.95).all()
+    assert (stillness(now, now) == 1).all()
+
+
+def test_cuts_are_told_from_motion_and_noise():
+    photos = [torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None] / 255 for image in moving(3)]
+    noise = 0.02 * torch.randn(photos[0].shape, generator=torch.Generator().manual_seed(0))
+    dark = [photo * 0.2 for photo in photos]
+    assert not is_cut(photos[0], photos[1])
+    assert not is_cut(photos[0], photos[0] + noise)
+    assert not is_cut(dark[0], dark[1])
+    assert not is_cut(photos[0], photos[0].flip(-1))  # however fast
+    assert is_cut(photos[0], photos[0].square())
+    assert is_cut(dark[0], 0.2 - dark[0].sqrt() * 0.4)
+    assert not is_cut(torch.zeros_like(noise), noise.abs())
+
+
+@pytest.mark.parametrize("step", [(0, 0), (3, 2), (-3, 5), (0, -7)])
+def test_noise_moves_with_the_picture(model, step):
+    photo = torch.from_numpy(np.asarray(make_photo(80, 90).convert("L")) / 255).float()
+    before, now = photo[10:70, 10:80], photo[10 + step[0] : 70 + step[0], 10 + step[1] : 80 + step[1]]
+    assert shift(before, now) == step
+    noise = 0.01 * torch.randn(before.shape, generator=torch.Generator().manual_seed(0))
+    assert shift(before, now + noise) == step
+    assert shift(before, torch.rand(before.shape, generator=torch.Generator().manual_seed(1))) == (0, 0)
+    memory = Memory()
+    for image in (before, now):
+        memory.found(image.expand(1, 3, -1, -1), torch.zeros(1, 1, 15, 18))
+    regions = memory.regions(torch.zeros(1, 1, 15, 18), model.network.stylizer.noise)
+    assert regions.offset((60, 70)) == step
+    assert regions.offset((30, 35)) == (step[0] // 2, step[1] // 2)
+
+
+def test_a_region_that_is_gone_leaves_its_average(model):
+    memory, mask = Memory(0.8), Image.new("L", (64, 48), 255)
+    model.restyle(make_photo(), "stone", mask, memory=memory)
+    before = [[value.clone() for value in average.values] for average in memory._layers.values()]
+    result = model.restyle(make_photo(), "stone", Image.new("L", (64, 48), 0), memory=memory)
+    np.testing.assert_array_equal(np.asarray(result.image), np.asarray(make_photo()))
+    for average, values in zip(memory._layers.values(), before, strict=True):
+        for now, then in zip(average.values, values, strict=True):
+            torch.testing.assert_close(now, then, rtol=1e-3, atol=1e-3)
+
+
+def test_frames_come_one_a_call(model):
+    with pytest.raises(ValueError, match="one a call"):
+        model.restyle_batch([make_photo(), make_photo()], "stone", memory=Memory())
+    assert video.SMOOTHING == 0.8
