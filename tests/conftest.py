@@ -1,6 +1,10 @@
 """A tiny checkpoint with random weights, photos to try it on, and what a training run of seconds needs."""
 
+import os
 from pathlib import Path
+
+# Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
