@@ -94,7 +94,8 @@ class OptimizerConfig:
 @dataclass
 class TrainConfig:
     """A training run. out: folder of state, logs, previews and the resolved config; checkpoint: the file it ends in.
-    start: a checkpoint to start from, its vocabulary may be another. exemplars: style codes a material in the bank."""
+    start: a checkpoint to start from, its vocabulary may be another. exemplars: style codes a material in the bank.
+    terms: of the photos, for the checkpoint's notes and its model card."""
 
     data: DataConfig
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -105,6 +106,7 @@ class TrainConfig:
     checkpoint: str = "checkpoints/unistyle-materials.safetensors"
     start: str | None = None
     exemplars: int = 3
+    terms: str | None = None
     save_minutes: float = 5
     preview_every: int = 200
     cache_gb: float = 8

@@ -113,7 +113,7 @@ def annotated_photos(config: TrainConfig) -> list[Photo]:
 def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
     """The finished checkpoint of a run: threshold calibrated (where annotated masks are given), bank built."""
     network.cpu().eval()
-    notes = {"steps": config.optimizer.steps}
+    notes = {"steps": config.optimizer.steps} | ({"terms": config.terms} if config.terms else {})
     if photos := annotated_photos(config):
         threshold, score = calibrate(network, photos, config.data.photo_sizes[-1])
         network.config = replace(network.config, threshold=threshold)
