@@ -25,7 +25,7 @@ from unistyle.jobs import Found, Job, UsageError, collect
 from unistyle.manifest import Manifest
 from unistyle.pipeline import COLORS, MAX_SIZE, REST
 from unistyle.places import place, remove_leftovers
-from unistyle.processes import Abandoned, connect, gather, share, together
+from unistyle.processes import Abandoned, connect, disconnect, gather, share, together
 from unistyle.resume import Options, to_do
 from unistyle.samples import sample_photos
 from unistyle.temporal import SMOOTHING
@@ -231,7 +231,9 @@ def work(
         print(f"{written} written, {finished} skipped, {failed} failed, {found.others} other files passed by; "
               f"results in {runner.manifest.out}")  # fmt: skip
     # Together, because a launcher ends the others as soon as one has ended with another code than 0.
-    return max(gather(int(failed > 0)))
+    code = max(gather(int(failed > 0)))
+    disconnect()
+    return code
 
 
 def finish(manifest: Manifest, problems: list[str]) -> None:

@@ -41,6 +41,12 @@ def agreeing() -> Iterator[None]:
         raise Abandoned("another process ended before its photos were done") from error
 
 
+def disconnect() -> None:
+    """Take leave of the others. A process that ends without it is now and then aborted at its very end by threads of
+    the connection, and a launcher takes a run that is done for one that failed."""
+    PartialState().destroy_process_group()
+
+
 def gather(value: T) -> list[T]:
     """The values of all processes, once each has come here."""
     if PartialState().num_processes == 1:

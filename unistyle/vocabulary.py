@@ -289,7 +289,9 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
           f"{100 * moved(network, before, kept):.1f} % of what is found moved")  # fmt: skip
     network.cpu()
     bank = join_styles(network, checkpoint.bank, train, config.exemplars)
-    made = f"{', '.join(materials)}: {config.steps} steps from {len(train)} photos; figures above are of before"
+    made = (
+        f"{', '.join(materials)}: {config.steps} steps from {len(train)} photos; figures above are of before"
+    )
     notes = checkpoint.notes | {"new materials": made}
     new = replace(checkpoint, network=network, bank=bank, notes=notes)
     path = save_checkpoint(config.out, new)
