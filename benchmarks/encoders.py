@@ -15,20 +15,18 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
 import numpy as np
-import skimage
 import torch
 from PIL import Image
 from torchvision.io import encode_png
 
 from unistyle.encoders import FORMATS, encode_image
 from unistyle.images import list_images, read_image
+from unistyle.samples import sample_photos
 
-SAMPLES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
 STANDARD = "pillow png 1"
 Encoder = Callable[[Image.Image], bytes]
 
@@ -153,7 +151,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=16, help="photos at most")
     args = parser.parse_args()
-    samples = [Path(skimage.__file__).parent / "data" / name for name in SAMPLES]
+    samples = sample_photos()
     paths = list_images(args.folder) if args.folder else samples
     print(table([read_image(path) for path in paths[: args.count]], args.rounds))
 

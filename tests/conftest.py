@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
+from unistyle import bank
 from unistyle.checkpoint import Checkpoint, save_checkpoint
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
@@ -129,3 +130,13 @@ def recipe(photos, vgg_weights, tmp_path):
     return lambda steps, **more: [
         f"--{k}={v}" for k, v in (settings | {"optimizer.steps": steps, "optimizer.warmup": 2} | more).items()
     ]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run `python -m unistyle.bank` in this process: exit code, printed text, error text."""
+
+    def call(*arguments):
+        return bank.main([str(argument) for argument in arguments]), *capsys.readouterr()
+
+    return call

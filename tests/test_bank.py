@@ -13,7 +13,6 @@ from PIL import Image, ImageFont
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unistyle import bank as command
 from unistyle.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from unistyle.style_files import StyleFile, load_style, save_style
 from unistyle.styles import StyleBank, UnknownName, check_style_name, code_space, exemplar_name
@@ -38,16 +37,6 @@ def same(path: Path, other: Path) -> bool:
     a, b = load_file(path), load_file(other)
     equal = all(a[name].dtype == b[name].dtype and a[name].equal(b[name]) for name in a.keys() & b.keys())
     return a.keys() == b.keys() and equal and metadata_of(path) == metadata_of(other)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command in this process: exit code, printed text, error text."""
-
-    def call(*arguments):
-        return command.main([str(argument) for argument in arguments]), *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from PIL import ExifTags, Image
 from safetensors.torch import load_file
 
 from unistyle import UniStyle
-from unistyle import bank as command
 from unistyle.checkpoint import load_checkpoint
 from unistyle.exemplars import (
     Exemplar,
@@ -75,16 +74,6 @@ def clusters(sizes: list[int], spread: float = 0.1, seed: int = 0) -> tuple[np.n
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     return 10 * np.eye(6)[labels] + rng.normal(0, spread, (len(labels), 6)), labels.tolist()
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command in this process: exit code, printed text, error text."""
-
-    def call(*arguments):
-        return command.main([str(argument) for argument in arguments]), *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
