@@ -17,19 +17,19 @@ from pathlib import Path
 from accelerate import PartialState
 
 from unistyle import UniStyle, __version__
-from unistyle.arguments import whole_number
-from unistyle.batch import CannotGoOn, Runner
+from unistyle.batch.jobs import Found, Job, UsageError, collect
+from unistyle.batch.manifest import Manifest
+from unistyle.batch.processes import Abandoned, connect, disconnect, gather, share, together
+from unistyle.batch.resume import Options, to_do
+from unistyle.batch.runner import CannotGoOn, Runner
+from unistyle.commands.arguments import whole_number
 from unistyle.devices import PRECISIONS, keep_freed_memory, pick_device
-from unistyle.encoders import FORMATS
-from unistyle.jobs import Found, Job, UsageError, collect
-from unistyle.manifest import Manifest
-from unistyle.pipeline import COLORS, MAX_SIZE, REST
-from unistyle.places import place, remove_leftovers
-from unistyle.processes import Abandoned, connect, disconnect, gather, share, together
-from unistyle.resume import Options, to_do
-from unistyle.samples import sample_photos
-from unistyle.temporal import SMOOTHING
-from unistyle.video import Videos
+from unistyle.files.places import place, remove_leftovers
+from unistyle.files.samples import sample_photos
+from unistyle.files.writing import FORMATS
+from unistyle.restyle.pipeline import COLORS, MAX_SIZE, REST
+from unistyle.video.memory import SMOOTHING
+from unistyle.video.runner import Videos
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "unistyle-materials.safetensors"
 BATCH = 8  # photos of equal size a pass on an accelerator; a CPU is as fast with one on each core

@@ -10,7 +10,7 @@ configs/materials.yaml; the other two take minutes (docs/training.md).
 
 import sys
 
-from unistyle.config import StyleConfig, TrainConfig, VocabularyConfig, read_settings
+from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig, read_settings
 
 
 def parse(argv: list[str] | None = None) -> TrainConfig:
@@ -20,7 +20,7 @@ def parse(argv: list[str] | None = None) -> TrainConfig:
 
 def joint(argv: list[str]) -> int:
     config = parse(argv)
-    from unistyle.training import train  # heavy: after the settings are known to be right
+    from unistyle.training.trainer import train  # heavy: after the settings are known to be right
 
     train(config)
     return 0
@@ -28,7 +28,7 @@ def joint(argv: list[str]) -> int:
 
 def style(argv: list[str]) -> int:
     config = read_settings(StyleConfig, "train.py style", StyleConfig.__doc__.splitlines()[0], argv)
-    from unistyle.tuning import train_styles
+    from unistyle.training.new_styles import train_styles
 
     return _named(train_styles(config))
 
@@ -37,7 +37,7 @@ def vocabulary(argv: list[str]) -> int:
     config = read_settings(
         VocabularyConfig, "train.py vocabulary", VocabularyConfig.__doc__.splitlines()[0], argv
     )
-    from unistyle.vocabulary import train_vocabulary
+    from unistyle.training.new_materials import train_vocabulary
 
     return _named(train_vocabulary(config))
 

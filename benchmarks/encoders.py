@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 from torchvision.io import encode_png
 
-from unistyle.encoders import FORMATS, encode_image
-from unistyle.images import list_images, read_image
-from unistyle.samples import sample_photos
+from unistyle.files.photos import list_images, read_image
+from unistyle.files.samples import sample_photos
+from unistyle.files.writing import FORMATS, encode_image
 
 STANDARD = "pillow png 1"
 Encoder = Callable[[Image.Image], bytes]

@@ -26,13 +26,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from infer import CHECKPOINT
+from unistyle import UniStyle
+from unistyle.files.photos import read_image
+from unistyle.files.samples import sample_photos
+from unistyle.video.memory import SMOOTHING, Memory
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from infer import CHECKPOINT, sample_photos  # noqa: E402
-from unistyle import UniStyle  # noqa: E402
-from unistyle.images import read_image  # noqa: E402
-from unistyle.temporal import SMOOTHING, Memory  # noqa: E402
 
 STEPS = (
     (2, 3),

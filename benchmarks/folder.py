@@ -29,11 +29,11 @@ STYLE = "stone"
 def ours(paths: list[Path], out: Path, args, compiled: bool = False) -> None:
     from infer import BATCH
     from unistyle import UniStyle
-    from unistyle.batch import Runner
+    from unistyle.batch.jobs import Job
+    from unistyle.batch.manifest import Manifest
+    from unistyle.batch.resume import Options
+    from unistyle.batch.runner import Runner
     from unistyle.devices import keep_freed_memory
-    from unistyle.jobs import Job
-    from unistyle.manifest import Manifest
-    from unistyle.resume import Options
 
     keep_freed_memory()
     model = UniStyle.from_pretrained(args.checkpoint, args.device, args.precision)
@@ -73,7 +73,7 @@ def plain(paths: list[Path], out: Path, args) -> None:
 
 
 def plain_fast_png(paths: list[Path], out: Path, args) -> None:
-    from unistyle.encoders import save_png
+    from unistyle.files.writing import save_png
 
     loop(save_png, paths, out, args)
 
@@ -82,7 +82,7 @@ def two_networks(paths: list[Path], out: Path, args) -> None:
     import torch
     from speed import TwoNetworks
 
-    from unistyle.images import read_image, to_pil, to_tensor
+    from unistyle.files.photos import read_image, to_pil, to_tensor
 
     device = torch.device(args.device)
     network = TwoNetworks().eval().to(device, memory_format=torch.channels_last)
@@ -121,8 +121,8 @@ def sample_folder(folder: Path, count: int) -> list[Path]:
     """Photos of 512 x 384 cut from the samples at different places."""
     import numpy as np
 
-    from infer import sample_photos
-    from unistyle.images import read_image
+    from unistyle.files.photos import read_image
+    from unistyle.files.samples import sample_photos
 
     images = [read_image(path) for path in sample_photos()]
     rng, paths = np.random.default_rng(0), []
@@ -199,7 +199,7 @@ def main() -> None:
     if args.side:
         SIDES[args.side]([Path(line) for line in sys.stdin.read().splitlines()], args.out, args)
         return
-    from unistyle.images import list_images
+    from unistyle.files.photos import list_images
 
     with tempfile.TemporaryDirectory() as folder:
         if args.photos:

@@ -26,14 +26,14 @@ import numpy as np
 import timm
 import torch
 
+from unistyle.checkpoint.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.network.encoder import EncoderConfig
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.codes import StyleBank, code_space
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT)]
-
-from unistyle.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint  # noqa: E402
-from unistyle.network.encoder import EncoderConfig  # noqa: E402
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork  # noqa: E402
-from unistyle.style_files import StyleFile, load_style, save_style  # noqa: E402
-from unistyle.styles import StyleBank, code_space  # noqa: E402
 
 MEMORY = 2**30  # bytes that a process may need more than after a good file
 TIME = 10  # seconds of a processor that a file may take

@@ -22,13 +22,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from infer import CHECKPOINT
+from unistyle import UniStyle
+from unistyle.files.photos import as_bytes, as_float, list_images, read_image
+from unistyle.files.samples import sample_photos
+from unistyle.restyle import tiles
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from infer import CHECKPOINT, sample_photos  # noqa: E402
-from unistyle import UniStyle  # noqa: E402
-from unistyle.images import as_bytes, as_float, list_images, read_image  # noqa: E402
-from unistyle.network import tiles  # noqa: E402
 
 CELL = 480  # pixels of a photo in the mosaic
 

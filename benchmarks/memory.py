@@ -17,17 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
+from infer import CHECKPOINT
+from unistyle import UniStyle
+from unistyle.batch.jobs import Job
+from unistyle.batch.manifest import Manifest
+from unistyle.batch.resume import Options
+from unistyle.batch.runner import Runner
+from unistyle.devices import keep_freed_memory
+from unistyle.files.photos import list_images, read_image
+from unistyle.files.samples import sample_photos
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from infer import CHECKPOINT, sample_photos  # noqa: E402
-from unistyle import UniStyle  # noqa: E402
-from unistyle.batch import Runner  # noqa: E402
-from unistyle.devices import keep_freed_memory  # noqa: E402
-from unistyle.images import list_images, read_image  # noqa: E402
-from unistyle.jobs import Job  # noqa: E402
-from unistyle.manifest import Manifest  # noqa: E402
-from unistyle.resume import Options  # noqa: E402
 
 
 def resident() -> float:

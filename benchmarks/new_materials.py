@@ -12,10 +12,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from unistyle.checkpoint import load_checkpoint
-from unistyle.data import material_photos, materials_of
-from unistyle.evaluation import evaluate_masks, split_photos
-from unistyle.vocabulary import largest
+from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.data.labelled import material_photos, materials_of
+from unistyle.evaluation.measures import evaluate_masks, split_photos
+from unistyle.training.new_materials import largest
 
 
 def main() -> None:

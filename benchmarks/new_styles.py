@@ -22,23 +22,23 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from unistyle.checkpoint import Checkpoint, load_checkpoint
-from unistyle.config import StyleConfig
-from unistyle.data import Photo
-from unistyle.encoders import save_png
-from unistyle.evaluation import SIZE, evaluate_bank, make_pairs, split_photos
-from unistyle.exemplars import Exemplar, bank_of, choose, read_exemplars
-from unistyle.files import atomic
-from unistyle.images import list_images, to_pil
-from unistyle.metrics import AREA
-from unistyle.pipeline import UniStyle
-from unistyle.report import summary
-from unistyle.samples import content_photos
-from unistyle.scores import style_scores
-from unistyle.sheets import page
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from unistyle.data.labelled import Photo
+from unistyle.evaluation.measures import SIZE, evaluate_bank, make_pairs, split_photos
+from unistyle.evaluation.rows import summary
+from unistyle.evaluation.scores import style_scores
+from unistyle.evaluation.sheets import page
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import list_images, to_pil
+from unistyle.files.samples import content_photos
+from unistyle.files.writing import save_png
+from unistyle.maths.masks import AREA
+from unistyle.restyle.pipeline import UniStyle
+from unistyle.styles.exemplars import Exemplar, bank_of, choose, read_exemplars
 from unistyle.teachers.gatys import Job, read_sized
 from unistyle.teachers.vgg import VGG19
-from unistyle.tuning import StyleTrainer
+from unistyle.training.config import StyleConfig
+from unistyle.training.new_styles import StyleTrainer
 
 KEPT = ("gram", "relative", "luminance", "content", "shading", "period2", "period4")
 

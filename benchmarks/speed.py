@@ -28,12 +28,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import vgg19
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from unistyle.checkpoint import load_checkpoint
+from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.devices import PRECISIONS, pick_precision
-from unistyle.features import moments, regional_adain
+from unistyle.maths.features import moments, regional_adain
 from unistyle.network.composite import composite
 from unistyle.network.encoder import EncoderConfig
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
 
 RELU4_1 = 20  # index in VGG-19's features
 MATERIALS = ("fabric", "foliage", "glass", "leather", "metal", "paper", "plastic", "stone", "water", "wood")

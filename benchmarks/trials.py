@@ -18,23 +18,24 @@ from pathlib import Path
 
 import torch
 import yaml
+from make_figure import MATERIALS, row, sheet
+from speed import milliseconds
 from tqdm import tqdm
+
+from train import parse
+from unistyle import UniStyle
+from unistyle.checkpoint.checkpoint import save_checkpoint
+from unistyle.evaluation import measures as evaluation
+from unistyle.evaluation.rows import summary
+from unistyle.files.atomic import atomic
+from unistyle.files.samples import sample_photos
+from unistyle.teachers.vgg import STYLE_LAYERS, VGG19
+from unistyle.training.config import TrainConfig
+from unistyle.training.finish import release
+from unistyle.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "benchmarks")]
-from make_figure import MATERIALS, row, sheet  # noqa: E402
-from speed import milliseconds  # noqa: E402
-
-from infer import sample_photos  # noqa: E402
-from train import parse  # noqa: E402
-from unistyle import UniStyle, evaluation  # noqa: E402
-from unistyle.checkpoint import save_checkpoint  # noqa: E402
-from unistyle.config import TrainConfig  # noqa: E402
-from unistyle.files import atomic  # noqa: E402
-from unistyle.release import release  # noqa: E402
-from unistyle.report import summary  # noqa: E402
-from unistyle.teachers.vgg import STYLE_LAYERS, VGG19  # noqa: E402
-from unistyle.training import Trainer  # noqa: E402
 
 CONTROL = "control"
 

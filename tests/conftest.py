@@ -3,9 +3,6 @@
 import os
 from pathlib import Path
 
-# Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
 import torch
@@ -13,11 +10,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
-from unistyle import bank
-from unistyle.checkpoint import Checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from unistyle.commands import bank
 from unistyle.network.encoder import EncoderConfig
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
-from unistyle.styles import StyleBank
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.codes import StyleBank
+
+# Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def make_photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:

@@ -13,10 +13,10 @@ from PIL import Image, ImageFont
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unistyle.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from unistyle.style_files import StyleFile, load_style, save_style
-from unistyle.styles import StyleBank, UnknownName, check_style_name, code_space, exemplar_name
-from unistyle.thumbnails import GAP, SIDE, Cell, page, shorten, thumbnails
+from unistyle.checkpoint.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.evaluation.thumbnails import GAP, SIDE, Cell, page, shorten, thumbnails
+from unistyle.styles.codes import StyleBank, UnknownName, check_style_name, code_space, exemplar_name
 
 NAMES = (("stone", "quarry"), ("stone", "wall"), ("metal", "plate"))
 

@@ -14,11 +14,11 @@ from conftest import make_photo
 from PIL import Image
 
 import infer
-import unistyle.batch
-from unistyle.budget import Budget
-from unistyle.jobs import UsageError, collect
-from unistyle.manifest import Manifest
-from unistyle.pipeline import UniStyle
+import unistyle.batch.runner
+from unistyle.batch.budget import Budget
+from unistyle.batch.jobs import UsageError, collect
+from unistyle.batch.manifest import Manifest
+from unistyle.restyle.pipeline import UniStyle
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unistyle.checkpoint import (
+from unistyle.checkpoint.checkpoint import (
     FILE_NAME,
     VERSION,
     Checkpoint,
@@ -19,9 +19,9 @@ from unistyle.checkpoint import (
     locate,
     save_checkpoint,
 )
-from unistyle.data import Photo
-from unistyle.release import choose_exemplars
-from unistyle.styles import StyleBank, UnknownName, nearest
+from unistyle.data.labelled import Photo
+from unistyle.styles.codes import StyleBank, UnknownName, nearest
+from unistyle.training.finish import choose_exemplars
 
 
 def rewrite(source, target, change_metadata=lambda m: m, change_tensors=lambda t: t):

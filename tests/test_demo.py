@@ -17,8 +17,9 @@ import pytest
 from conftest import make_photo
 from PIL import ExifTags, Image
 
-from unistyle import UniStyle, demo
-from unistyle.samples import sample_photo
+from unistyle import UniStyle
+from unistyle.files.samples import sample_photo
+from unistyle.web import page as demo
 
 ROOT = Path(__file__).parent.parent
 SCREENSHOT = os.environ.get("UNISTYLE_SCREENSHOT")

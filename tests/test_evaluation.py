@@ -13,16 +13,16 @@ from PIL import Image
 from test_gatys import TinyVGG, make_job
 from torch.testing import assert_close
 
-from unistyle import evaluation
-from unistyle.checkpoint import Checkpoint, save_checkpoint
-from unistyle.data import Photo, material_photos
-from unistyle.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from unistyle.data.labelled import Photo, material_photos
+from unistyle.evaluation import measures as evaluation
+from unistyle.evaluation.rows import summary, write_rows
+from unistyle.evaluation.scores import changed, rim, shading, style_scores
+from unistyle.evaluation.sheets import failure_kind
+from unistyle.maths.features import content_distance, gram, gram_distance, periodic_energy, resize_regions
 from unistyle.network.encoder import EncoderConfig
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
-from unistyle.report import summary, write_rows
-from unistyle.scores import changed, periodic_energy, rim, shading, style_scores
-from unistyle.sheets import failure_kind
-from unistyle.styles import StyleBank
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.codes import StyleBank
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.vgg import STYLE_LAYERS
 

@@ -18,11 +18,10 @@ from conftest import make_photo
 from PIL import Image, ImageCms
 from test_images import UPRIGHT, chunk, png
 
-from unistyle import images
+import infer
+from unistyle.files import photos as images
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import infer
 
 # Pillow tells of damaged EXIF and of bombs before they are refused.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")

@@ -17,8 +17,10 @@ from PIL import ExifTags, Image
 from safetensors.torch import load_file
 
 from unistyle import UniStyle
-from unistyle.checkpoint import load_checkpoint
-from unistyle.exemplars import (
+from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.files.photos import ImageError
+from unistyle.styles.codes import encode_photo
+from unistyle.styles.exemplars import (
     Exemplar,
     StyleError,
     bank_of,
@@ -29,8 +31,6 @@ from unistyle.exemplars import (
     read_exemplars,
     style_folders,
 )
-from unistyle.images import ImageError
-from unistyle.styles import encode_photo
 
 ALL = 10**6  # numbers of a code: more than it has
 

@@ -10,16 +10,16 @@ from conftest import annotated_folder
 from PIL import Image
 from test_gatys import TinyVGG
 
-from unistyle.data import Photo
-from unistyle.experiments import plots, report, study
-from unistyle.experiments.__main__ import parse
-from unistyle.experiments.cache import Results
-from unistyle.experiments.config import ExperimentConfig, GatysSubset
-from unistyle.experiments.findings import HIGH, LOW
-from unistyle.experiments.lab import Lab
-from unistyle.experiments.metrics import mask_scores
-from unistyle.experiments.resegmentation import subset
-from unistyle.experiments.vocabulary import link
+from experiments import plots, report, study
+from experiments.__main__ import parse
+from experiments.cache import Results
+from experiments.config import ExperimentConfig, GatysSubset
+from experiments.findings import HIGH, LOW
+from experiments.lab import Lab
+from experiments.metrics import mask_scores
+from experiments.resegmentation import subset
+from experiments.words import link
+from unistyle.data.labelled import Photo
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.masks import SaliencyTeacher
 

@@ -13,10 +13,12 @@ from huggingface_hub import ModelCard
 from safetensors import safe_open
 from torch import nn
 
-from unistyle import UniStyle, export, exportable
-from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.features import resize_regions
-from unistyle.network.unistyle import SIGHT
+from unistyle import UniStyle
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.export import programs as export
+from unistyle.export import resizing as exportable
+from unistyle.maths.features import resize_regions
+from unistyle.network.model import SIGHT
 
 SIZES = ((48, 64), (97, 131), (32, 32), (33, 45), (289, 300), (300, 288), (333, 411), (150, 601), (210, 160),
          (577, 321))  # fmt: skip
@@ -224,7 +226,7 @@ def test_a_distributed_network_is_saved_by_its_own_names(loaded, tmp_path):
 
 
 def test_a_part_that_is_called_module_keeps_its_name():
-    from unistyle.checkpoint import plain_state
+    from unistyle.checkpoint.checkpoint import plain_state
 
     plain = nn.Sequential(Shell(nn.Linear(2, 2)))
     assert set(plain_state(torch.compile(plain))) == {"0.module.weight", "0.module.bias"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from unistyle.features import (
+from unistyle.maths.features import (
     EPS,
     content_distance,
     correlation,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from unistyle.checkpoint import CheckpointError, load_checkpoint
-from unistyle.header import MOST
-from unistyle.style_files import StyleFile, load_style, save_style
-from unistyle.styles import StyleBank, code_space
+from unistyle.checkpoint.checkpoint import CheckpointError, load_checkpoint
+from unistyle.checkpoint.header import MOST
+from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.styles.codes import StyleBank, code_space
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300

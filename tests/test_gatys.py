@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
-from unistyle.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.maths.features import content_distance, gram, gram_distance, resize_regions
 from unistyle.teachers import gatys
 from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, main, restyle
 from unistyle.teachers.vgg import STYLE_LAYERS, VGG19

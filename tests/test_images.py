@@ -14,10 +14,9 @@ from conftest import make_photo
 from PIL import ExifTags, Image, ImageCms
 from upath import UPath
 
-from unistyle import images
-from unistyle.encoders import FORMATS, encode_image, save_png
-from unistyle.files import atomic
-from unistyle.images import (
+from unistyle.files import photos as images
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import (
     ImageError,
     list_images,
     photo_from_pil,
@@ -28,6 +27,7 @@ from unistyle.images import (
     to_tensor,
     walk,
 )
+from unistyle.files.writing import FORMATS, encode_image, save_png
 
 # What a viewer does to the stored pixels for each EXIF orientation (Exif 2.3, tag 0x0112).
 UPRIGHT = {
@@ -373,7 +373,7 @@ def test_what_a_format_cannot_hold_is_refused():
 
 
 def test_transparent_part_of_a_mask_is_outside():
-    from unistyle.images import mask_from_pil
+    from unistyle.files.photos import mask_from_pil
 
     mask = Image.new("RGBA", (4, 3), "white")
     mask.putalpha(with_transparency("RGBA").getchannel("A"))

@@ -10,10 +10,10 @@ import pytest
 from conftest import make_photo
 from PIL import Image
 
+import infer
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-
-import infer  # noqa: E402
 
 
 @pytest.fixture

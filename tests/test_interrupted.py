@@ -18,7 +18,7 @@ from conftest import make_photo
 from PIL import Image
 
 import infer
-import unistyle.batch
+import unistyle.batch.runner
 
 KILLS = int(os.environ.get("UNISTYLE_KILLS", 4))
 COUNT = 24

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unistyle.metrics import best_threshold, has_boundary, mean_iu, mean_iu_curve, pixel_accuracy
+from unistyle.maths.masks import best_threshold, has_boundary, mean_iu, mean_iu_curve, pixel_accuracy
 
 
 def mask(*rows: str) -> torch.Tensor:

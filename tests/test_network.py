@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unistyle.features import moments
+from unistyle.maths.features import moments
 from unistyle.network.composite import MARGIN, alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
+from unistyle.network.model import SIGHT, NetworkConfig, UniStyleNetwork
 from unistyle.network.segmenter import material_regions
 from unistyle.network.stylizer import NOISE_SIDE, Noise
-from unistyle.network.unistyle import SIGHT, NetworkConfig, UniStyleNetwork
 
 ENCODER = EncoderConfig("mobilenetv2_050", pretrained=False)
 

@@ -11,13 +11,13 @@ import torch
 from conftest import make_photo
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import infer
 from unistyle import UniStyle
-from unistyle.images import ImageError, photo_from_pil
-from unistyle.pipeline import Plan
-from unistyle.styles import UnknownName, nearest
+from unistyle.files.photos import ImageError, photo_from_pil
+from unistyle.restyle.pipeline import Plan
+from unistyle.styles.codes import UnknownName, nearest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 @pytest.fixture(scope="module")

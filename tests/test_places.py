@@ -11,8 +11,8 @@ from conftest import make_photo
 from PIL import Image
 
 import infer
-import unistyle.manifest
-from unistyle.places import is_local, place, remove_leftovers, search
+import unistyle.batch.manifest
+from unistyle.files.places import is_local, place, remove_leftovers, search
 
 
 @pytest.fixture

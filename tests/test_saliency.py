@@ -10,12 +10,12 @@ from PIL import Image
 from torch import nn
 from torchvision import tv_tensors
 
-from unistyle.data import material_photos
-from unistyle.images import read_mask, to_tensor
-from unistyle.metrics import best_threshold
+from unistyle.data.labelled import material_photos
+from unistyle.evaluation.saliency import score_table
+from unistyle.files.photos import read_mask, to_tensor
+from unistyle.maths.masks import best_threshold
 from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head, hold_out
-from unistyle.teachers.comparison import score_table
 from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 from unistyle.teachers.objects import (

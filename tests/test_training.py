@@ -15,8 +15,7 @@ import torch
 from PIL import Image
 
 import train
-from unistyle.config import DataConfig, OptimizerConfig, TrainConfig
-from unistyle.data import (
+from unistyle.data.labelled import (
     MaskedPhotos,
     Photo,
     StylePairs,
@@ -26,14 +25,22 @@ from unistyle.data import (
     materials_of,
     object_photos,
 )
-from unistyle.features import periodic_energy
-from unistyle.losses import VGGTargets, describe_photo, pixel_terms, segmentation_term, style_terms
+from unistyle.maths.features import periodic_energy
 from unistyle.network.encoder import EncoderConfig
-from unistyle.network.unistyle import NetworkConfig, UniStyleNetwork
-from unistyle.preparation import with_vocabulary
-from unistyle.release import annotated_photos
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.vgg import VGG19
-from unistyle.training import Student, finite, make_optimizer, make_schedule
+from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig
+from unistyle.training.finish import annotated_photos
+from unistyle.training.losses import (
+    VGGTargets,
+    describe_photo,
+    finite,
+    pixel_terms,
+    segmentation_term,
+    style_terms,
+)
+from unistyle.training.preparation import with_vocabulary
+from unistyle.training.trainer import Student, make_optimizer, make_schedule
 
 ROOT = Path(__file__).parent.parent
 MATERIALS = ("brick", "wool")  # as in conftest
@@ -333,7 +340,7 @@ def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
         time.sleep(1)
         run.send_signal(signal.SIGKILL)
         run.wait()
-    from unistyle.training import Trainer
+    from unistyle.training.trainer import Trainer
 
     trainer = Trainer(train.parse(recipe(500)))
     trainer.resume()

@@ -13,17 +13,19 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import train
-from unistyle import UniStyle, bank, tuning
-from unistyle.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.config import StyleConfig
-from unistyle.data import Photo
-from unistyle.exemplars import Exemplar, read_exemplar
-from unistyle.samples import sample_photos
-from unistyle.scores import style_scores
-from unistyle.styles import code_space
+from unistyle import UniStyle
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.commands import bank
+from unistyle.data.labelled import Photo
+from unistyle.evaluation.scores import style_scores
+from unistyle.files.samples import sample_photos
+from unistyle.styles.codes import code_space
+from unistyle.styles.exemplars import Exemplar, read_exemplar
 from unistyle.teachers.gatys import Job
 from unistyle.teachers.vgg import VGG19
-from unistyle.tuning import Contents, StyleTrainer, decoder_parameters
+from unistyle.training import new_styles as tuning
+from unistyle.training.config import StyleConfig
+from unistyle.training.new_styles import Contents, StyleTrainer, decoder_parameters
 
 ENCODING = ("adapters.", "projections.")  # of the stylizer: what codes are made with
 

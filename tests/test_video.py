@@ -12,8 +12,10 @@ from conftest import make_photo
 from PIL import Image
 from test_infer import files, infer
 
-from unistyle import UniStyle, clips, video
-from unistyle.temporal import Memory, is_cut, shift, stillness
+from unistyle import UniStyle
+from unistyle.video import clips
+from unistyle.video import runner as video
+from unistyle.video.memory import Memory, is_cut, shift, stillness
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install -e '.[video]'")
 EVERY = (0, 1, 2, 4, 7, 8)  # times of frames, as a phone records them

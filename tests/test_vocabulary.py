@@ -17,17 +17,17 @@ from torch import nn
 
 import infer
 import train
-from unistyle import vocabulary
-from unistyle.checkpoint import Checkpoint, load_checkpoint
-from unistyle.config import VocabularyConfig
-from unistyle.data import Photo
-from unistyle.images import read_mask
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from unistyle.data.labelled import Photo
+from unistyle.files.photos import read_mask
 from unistyle.network.encoder import STRIDES
+from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
-from unistyle.network.unistyle import UniStyleNetwork
-from unistyle.preparation import with_vocabulary
-from unistyle.styles import StyleBank
-from unistyle.vocabulary import Foreground, VocabularyTrainer, held_term, largest, moved
+from unistyle.styles.codes import StyleBank
+from unistyle.training import new_materials as vocabulary
+from unistyle.training.config import VocabularyConfig
+from unistyle.training.new_materials import Foreground, VocabularyTrainer, held_term, largest, moved
+from unistyle.training.preparation import with_vocabulary
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unistyle.pipeline import UniStyle
+    from unistyle.restyle.pipeline import UniStyle
 
 __all__ = ["UniStyle", "__version__"]
 
@@ -17,7 +17,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 def __getattr__(name: str) -> object:
     # Imported when asked for, so that `unistyle.features` and its like load without the network and timm.
     if name == "UniStyle":
-        from unistyle.pipeline import UniStyle
+        from unistyle.restyle.pipeline import UniStyle
 
         return UniStyle
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

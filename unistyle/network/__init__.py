@@ -1,0 +1,1 @@
+"""What ships: encoder, segmenter, stylizer and composite."""

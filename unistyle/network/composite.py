@@ -4,7 +4,7 @@ import torch
 from einops import reduce
 from torch import Tensor
 
-from unistyle.features import luminance, resize_regions
+from unistyle.maths.features import luminance, resize_regions
 from unistyle.network.layers import resize
 
 # Alpha below this is nothing and above 1 - this everything: what is faint is seen as a halo around an object, and a

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.features import correlation, moments, regional_adain, resize_regions
+from unistyle.maths.features import correlation, moments, regional_adain, resize_regions
 from unistyle.network.layers import conv, resize
 
 PROJECTIONS = 24  # of a level's features, whose correlations are part of a code

@@ -8,9 +8,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from unistyle.data import Photo
-from unistyle.features import moments
-from unistyle.images import read_image, to_tensor
+from unistyle.data.labelled import Photo
+from unistyle.files.photos import read_image, to_tensor
+from unistyle.maths.features import moments
 from unistyle.network.encoder import Encoder
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32: a material is texture more than outline

@@ -21,11 +21,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unistyle.encoders import save_png
-from unistyle.features import content_distance, gram, gram_distance, moments, regional_adain, resize_regions
-from unistyle.images import read_image, read_mask, to_pil, to_tensor
+from unistyle.files.photos import read_image, read_mask, to_pil, to_tensor
+from unistyle.files.writing import save_png
+from unistyle.maths.features import (
+    content_distance,
+    gram,
+    gram_distance,
+    moments,
+    regional_adain,
+    resize_regions,
+)
 from unistyle.network.composite import composite
-from unistyle.styles import fit
+from unistyle.styles.codes import fit
 from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS, VGG19
 
 Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)

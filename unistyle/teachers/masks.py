@@ -10,9 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from unistyle.data import Photo
-from unistyle.files import atomic
-from unistyle.images import read_image, to_pil, to_tensor
+from unistyle.data.labelled import Photo
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import read_image, to_pil, to_tensor
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.maps import distinct, ranks, refine, simonyan
 from unistyle.teachers.objects import ObjectNet, object_logits

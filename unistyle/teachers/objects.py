@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from unistyle.data import Photo
-from unistyle.images import read_image, read_mask, to_tensor
+from unistyle.data.labelled import Photo
+from unistyle.files.photos import read_image, read_mask, to_tensor
 from unistyle.network.encoder import Encoder
 from unistyle.network.layers import conv, resize
 from unistyle.teachers.classifier import at_side

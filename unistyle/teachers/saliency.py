@@ -22,13 +22,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from unistyle.data import Photo, material_photos, materials_of, object_photos
-from unistyle.files import atomic
-from unistyle.images import read_mask, to_tensor
-from unistyle.metrics import best_threshold, has_boundary
+from unistyle.data.labelled import Photo, material_photos, materials_of, object_photos
+from unistyle.evaluation.saliency import compare, with_masks
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import read_mask, to_tensor
+from unistyle.maths.masks import best_threshold, has_boundary
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
-from unistyle.teachers.comparison import compare, with_masks
 from unistyle.teachers.maps import resize_mask
 from unistyle.teachers.masks import METHODS, SaliencyTeacher, digest, write_masks
 from unistyle.teachers.objects import ObjectConfig, ObjectNet, Pair, read_pair, shrunk_pair, train_objects

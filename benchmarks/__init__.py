@@ -1,0 +1,1 @@
+"""What things cost and what they give, measured: `python -m benchmarks.NAME --help`."""

@@ -1,0 +1,38 @@
+"""Rows of results on disk, so that a study goes on where it stopped and a second run costs nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from unistyle.evaluation.rows import Row
+from unistyle.teachers.masks import digest
+
+
+class Results:
+    """A file of JSON lines, a result each, found again by a hash of everything that decides it."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.kept: dict[str, Row] = {}
+        if self.path.is_file():
+            for line in self.path.read_text().splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # a kill in the middle of a line: that result is made again
+                self.kept[entry["key"]] = entry["row"]
+
+    def get(self, key: tuple, make: Callable[[], Row]) -> Row:
+        """The row kept under `key` (of what JSON can hold), or what `make()` gives, kept from now on."""
+        name = digest(*key)
+        if name not in self.kept:
+            self.kept[name] = make()
+            with self.path.open("a") as file:
+                file.write(json.dumps({"key": name, "row": self.kept[name]}) + "\n")
+        return self.kept[name]
+
+
+def file_digest(path: str | Path) -> str:
+    """A short hash of a file's content."""
+    return digest(Path(path).read_bytes())

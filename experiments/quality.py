@@ -1,0 +1,57 @@
+"""How near the style and how far from the photo: the network, the teacher, and AdaIN of the whole photo pasted in."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from experiments.lab import Lab, name_of
+from unistyle.evaluation import measures as evaluation
+from unistyle.evaluation.rows import Row
+from unistyle.evaluation.scores import style_scores
+from unistyle.teachers.gatys import Job
+
+METHODS = ("photo", "gatys", "whole", "network")
+
+
+def method_of(lab: Lab, name: str) -> evaluation.Method:
+    """The methods by name; `whole` is AdaIN of the whole photo, pasted through the mask."""
+    makers = {
+        "photo": lambda: evaluation.photo_method,
+        "gatys": lambda: lambda *job: lab.gatys.restyle(Job(job[0], job[2], job[1], job[3])),
+        "whole": lambda: evaluation.whole_method(lab.model.network),
+        "network": lambda: evaluation.network_method(lab.model.network),
+    }
+    return makers[name]()
+
+
+def pairs_of(lab: Lab, method: str) -> list[evaluation.Pair]:
+    """The pairs of the evaluation; for the optimisation only as many as the settings say."""
+    count = lab.config.gatys.others or lab.config.pairs if method == "gatys" else lab.config.pairs
+    contents = lab.photos["val"]
+    pairs = evaluation.make_pairs(contents, contents + lab.photos["train"], lab.config.pairs, lab.config.seed)
+    return pairs[:count]
+
+
+def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
+    """A row for each pair and method: photo, style, method, the scores of `unistyle.scores`, seconds (not a number
+    where the result was on disk)."""
+    results = lab.results("quality")
+    for method in METHODS:
+        pairs = pairs_of(lab, method)
+        for index, pair in enumerate(pairs):
+            names = {"photo": name_of(pair.content), "style": name_of(pair.style), "method": method}
+            settings = lab.config.gatys.iterations if method == "gatys" else lab.version
+            key = (*names.values(), settings, index)
+            row = results.get(key, lambda p=pair, m=method: scored(lab, p, m))
+            yield names | {"material": pair.content.path.parent.name} | row
+            progress(method, index + 1, len(pairs))
+
+
+def scored(lab: Lab, pair: evaluation.Pair, method: str) -> Row:
+    """Scores of one pair."""
+    job = evaluation.load_pair(pair)
+    known = method == "gatys" and lab.gatys.path(job).is_file()
+    run = method_of(lab, method)
+    start = time.perf_counter()
+    result = run(job.photo, job.region, job.style, job.style_region)
+    seconds = float("nan") if known else time.perf_counter() - start
+    return style_scores(lab.vgg, job, result) | {"seconds": seconds}

@@ -1,0 +1,1 @@
+"""Many photos: what becomes what, the loop over them, and the record of it."""

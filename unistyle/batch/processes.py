@@ -1,0 +1,77 @@
+"""What the processes that a launcher has started agree upon."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
+
+from unistyle.batch.jobs import UsageError
+
+T = TypeVar("T")
+
+
+class Abandoned(RuntimeError):
+    """Another process has ended, so that nothing can be agreed upon any more."""
+
+
+def connect(device: str) -> PartialState:
+    """This process's place among those that a launcher has started."""
+    # Accelerate brings processes together on the CPU only where it is told so. None waits for the slowest in vain.
+    cpu = device == "cpu" or not torch.accelerator.is_available()
+    state = PartialState(cpu=cpu, timeout=timedelta(days=365))
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != state.num_processes:
+        raise UsageError(
+            f"{started} processes were started, and {state.num_processes} can work together on {state.device}: each "
+            "would do all photos; give --device cpu, or start one process"
+        )
+    return state
+
+
+@contextmanager
+def agreeing() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of the connection to a process that has ended
+        raise Abandoned("another process ended before its photos were done") from error
+
+
+def disconnect() -> None:
+    """Take leave of the others. A process that ends without it is now and then aborted at its very end by threads of
+    the connection, and a launcher takes a run that is done for one that failed."""
+    PartialState().destroy_process_group()
+
+
+def gather(value: T) -> list[T]:
+    """The values of all processes, once each has come here."""
+    if PartialState().num_processes == 1:
+        return [value]
+    with agreeing():
+        return gather_object([value])
+
+
+def together(make: Callable[[], T]) -> T:
+    """What `make` returns in this process. Where it cannot in one, all raise the reason: nobody waits for a process
+    that is gone, and one can say it for all."""
+    made = reason = None
+    try:
+        made = make()
+    except (ValueError, OSError) as error:
+        reason = str(error) or type(error).__name__
+    if reasons := [each for each in gather(reason) if each is not None]:
+        raise UsageError(reasons[0])
+    return made
+
+
+def share(value: T) -> T:
+    """The main process's value, in all processes."""
+    box = [value]
+    if PartialState().num_processes > 1:
+        with agreeing():
+            broadcast_object_list(box)
+    return box[0]

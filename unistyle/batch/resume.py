@@ -1,0 +1,68 @@
+"""What is left to do of a run that may have been interrupted, and what is done to every photo."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unistyle.batch.jobs import Found, Job, UsageError
+from unistyle.batch.manifest import Manifest, differences, line, record
+from unistyle.files.places import Place, present
+from unistyle.restyle.pipeline import MAX_SIZE
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done to every photo; see `infer.py`."""
+
+    strength: float = 1.0
+    color: str = "style"
+    max_size: int | None = MAX_SIZE
+    format: str = "png"
+    masked: bool = False
+    save_mask: bool = False
+    overwrite: bool = False
+    batch_size: int = 1
+
+    def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
+        """Files of a job that are still to be written."""
+        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]
+
+
+def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) -> tuple[list[Job], int]:
+    """Jobs that are left, and how many are finished; brings the manifest up to date with both.
+
+    Raises UsageError where finished results were made with other settings.
+    """
+    old, exists = manifest.read(), present(manifest.out)
+    lines, left, differing = dict(old), [], {}
+    for job in found.jobs:
+        name, missing = str(job.output), options.missing(job, exists)
+        before = json.loads(old.get(name, "{}"))
+        if before.get("status") == "failed":  # to replace a result, which it says nothing about
+            before = {}
+        if missing:
+            left.append(job)
+        else:
+            lines[name] = line(_skipped(job, before))
+        if job.output not in missing:
+            for setting, values in differences(before, settings).items():
+                differing.setdefault(setting, (job, *values))
+        elif not exists(job.output):
+            lines.pop(name, None)  # what stands keeps its record until it is replaced
+    if differing:
+        named = "; ".join(
+            f"{name} was {then!r} and is {now!r} now" for name, (_, then, now) in differing.items()
+        )
+        first = next(iter(differing.values()))[0]
+        raise UsageError(
+            f"{first.output} and maybe more in {manifest.out} were made with other settings: {named}. "
+            "Give --overwrite to make them anew, another --out to keep both, or the settings of before"
+        )
+    manifest.write(lines.values())
+    return left, len(found.jobs) - len(left)
+
+
+def _skipped(job: Job, before: dict) -> dict:
+    """The record of a result that exists, of which holds what an earlier run found out about it."""
+    known = {name: before.get(name) for name in ("materials", "styles", "settings")}
+    return record(job, "skipped", "the result exists; --overwrite replaces it", **known)

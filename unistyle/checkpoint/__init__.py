@@ -1,0 +1,1 @@
+"""Files of weights, configuration, vocabulary and style bank."""

@@ -1,0 +1,247 @@
+"""One safetensors file for weights, configuration, vocabulary and style bank.
+
+The header's metadata holds `format`, `version`, and as JSON `config` (NetworkConfig, with the vocabulary),
+`bank` (the [style, exemplar] pairs) and `notes`; the tensors are `network.*` and `bank.codes`. Nothing is
+unpickled.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import huggingface_hub
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from unistyle.checkpoint.header import (
+    bank_names,
+    brief,
+    check_fit,
+    check_plausible,
+    check_size,
+    network_config,
+    part,
+)
+from unistyle.files.atomic import atomic
+from unistyle.network.model import UniStyleNetwork
+from unistyle.styles.codes import StyleBank
+
+VERSION = 1
+FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
+
+
+class Kind(NamedTuple):
+    """A kind of safetensors file.
+
+    format, version: in its header, the version being the highest that this code reads; what: what it is called;
+    maker: the command that makes such files; use: what takes them.
+    """
+
+    format: str
+    version: int
+    what: str
+    maker: str
+    use: str
+
+
+CHECKPOINT = Kind(
+    "unistyle", VERSION, "UniStyle checkpoint", "train.py", "--checkpoint and python -m unistyle.bank merge"
+)
+STYLE = Kind(
+    "unistyle-style",
+    1,
+    "UniStyle style file",
+    "python -m unistyle.bank export",
+    "python -m unistyle.bank import",
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint, or a style file, that cannot be found or used, with the reason and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """network: in evaluation mode, fp32, on the CPU; notes: what its maker wrote about it (recipe, terms),
+    JSON-able."""
+
+    network: UniStyleNetwork
+    bank: StyleBank
+    notes: dict = field(default_factory=dict)
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None = True) -> Path:
+    """Write a checkpoint, complete or not at all; returns the file.
+
+    path: a `.safetensors` file, or a folder for `model.safetensors`. half: matrices and kernels in fp16,
+    which halves the file; biases, norms and style codes stay in fp32, and so does a tensor that fp16 cannot
+    hold. None: in fp16 only what it holds exactly, so that what was read from a file goes back as it was.
+    """
+    path = Path(path)
+    path = path if path.suffix == ".safetensors" else path / FILE_NAME
+    state, bank = plain_state(checkpoint.network), checkpoint.bank
+    tensors = {f"network.{name}": _stored(value, half) for name, value in state.items()}
+    tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
+    # Where the training began says nothing to a user, and a local path of it nothing at all.
+    config = unwrapped(checkpoint.network).config
+    config = replace(config, encoder=replace(config.encoder, pretrained=False, weights=None))
+    parts = {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}
+    return write_tensors(path, CHECKPOINT, tensors, {name: json.dumps(part) for name, part in parts.items()})
+
+
+def _inner(module: nn.Module) -> str | None:
+    """The name under which a module holds the one that it wraps, by `torch.compile` or for several devices."""
+    if "_orig_mod" in module._modules:
+        return "_orig_mod"
+    return "module" if isinstance(module, DataParallel | DistributedDataParallel) else None
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside all that wraps it."""
+    while name := _inner(module):
+        module = getattr(module, name)
+    return module
+
+
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network by the names that it has where neither it nor a part of it is wrapped."""
+    state = network.state_dict()
+    wrapped = [(path, name) for path, part in network.named_modules() if (name := _inner(part))]
+    # The deepest first, as long as the names of those above are as they were.
+    for path, name in sorted(wrapped, key=lambda pair: -len(pair[0])):
+        outer = f"{path}." if path else ""
+        inner = f"{outer}{name}."
+        state = {outer + k.removeprefix(inner) if k.startswith(inner) else k: v for k, v in state.items()}
+    return state
+
+
+def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+    """Write a file of a kind, complete or not at all; returns it."""
+    metadata = {"format": kind.format, "version": str(kind.version), **metadata}
+    with atomic(path) as temporary:
+        # Not by `save_file`, whose files are readable to their owner alone.
+        temporary.write_bytes(save(tensors, metadata=metadata))
+    return path
+
+
+def _stored(value: Tensor, half: bool | None) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if half is False or not value.is_floating_point() or value.ndim < 2 or not value.numel():
+        return value
+    small = value.half()
+    return small if (small.isfinite().all() if half else small.to(value.dtype).equal(value)) else value
+
+
+def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoint:
+    """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError, for damaged and hostile files
+    too."""
+    path = locate(source, revision)
+    metadata, tensors = read_tensors(path, CHECKPOINT)
+    try:
+        return _checkpoint(metadata, tensors)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {brief(error)}") from error
+
+
+def _checkpoint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    """What the parts of a file make. Raises ValueError."""
+    with _because("the configuration in its header cannot be used"):
+        config = network_config(part(metadata, "config", dict))
+        names, notes = bank_names(part(metadata, "bank", list)), part(metadata, "notes", dict)
+    codes = tensors.pop("bank.codes", None)
+    state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
+    with _because("weights do not fit the configuration"):
+        check_plausible(config, state)
+        network = UniStyleNetwork(config)
+        check_fit(network.state_dict(), state)
+        network.load_state_dict(state)
+    return Checkpoint(network.eval(), _bank(names, codes, network.stylizer.code_size), notes)
+
+
+def _bank(names: tuple[tuple[str, str], ...], codes: Tensor | None, size: int) -> StyleBank:
+    if codes is None or codes.ndim != 2 or codes.shape[-1] != size or not codes.is_floating_point():
+        got = "none" if codes is None else f"of shape {tuple(codes.shape)} and {codes.dtype}"
+        raise ValueError(f"style codes {got}; wanted (n, {size})")
+    with _because("the style bank cannot be used"):
+        return StyleBank(names, codes)
+
+
+@contextmanager
+def _because(what: str) -> Iterator[None]:
+    """Put in front of a ValueError what cannot be done for it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
+def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors, fp32 if they are floats, of a file of a kind and of a version that this code reads;
+    nothing is unpickled. Raises CheckpointError."""
+    try:
+        check_size(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_kind(path, metadata, kind)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+        bad = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    except CheckpointError:
+        raise
+    # The last three are PyTorch's, for a shape or a type of number that it does not have.
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: truncated, or not a safetensors file ({brief(error)}); fetch it again"
+        ) from error
+    if bad:
+        raise CheckpointError(
+            f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
+        )
+    return metadata, tensors
+
+
+def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
+    got, version = metadata.get("format"), metadata.get("version", "")
+    if got != kind.format or not re.fullmatch("[0-9]{1,9}", version):
+        other = next((k for k in (CHECKPOINT, STYLE) if got == k.format != kind.format), None)
+        found = f"a {other.what}, which is for {other.use}" if other else "a safetensors file"
+        raise CheckpointError(f"{path}: {found}, but not a {kind.what}; give one made by {kind.maker}")
+    if int(version) > kind.version:
+        raise CheckpointError(
+            f"{path}: format version {version}, this program reads up to {kind.version}; update unistyle"
+        )
+
+
+def locate(source: str | Path, revision: str | None = None) -> Path:
+    """The checkpoint file of a path, a folder or a hub id (`owner/name`, fetched once and cached)."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return _in_folder(path)
+    if path.suffix == ".safetensors" or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        raise CheckpointError(
+            f"{source}: no such file or folder; give a .safetensors file, a folder or a hub id"
+        )
+    try:
+        return Path(huggingface_hub.hf_hub_download(str(source), FILE_NAME, revision=revision))
+    except (HfHubHTTPError, HFValidationError, EntryNotFoundError, OSError) as error:
+        reason = f"no such file or folder here, and as a hub id it gave: {error}"
+        raise CheckpointError(f"{source}: {reason}") from error
+
+
+def _in_folder(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if folder / FILE_NAME in files:
+        return folder / FILE_NAME
+    if len(files) != 1:
+        found = ", ".join(file.name for file in files) or "none"
+        raise CheckpointError(f"{folder}: wanted {FILE_NAME} or a single .safetensors file; found {found}")
+    return files[0]

@@ -1,0 +1,1 @@
+"""Photos with labels and masks, and what training draws from them."""

@@ -1,0 +1,1 @@
+"""The network as a program for elsewhere: ONNX and torch.export."""

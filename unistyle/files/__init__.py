@@ -1,0 +1,1 @@
+"""Photos, folders and addresses: reading, and writing whole files."""

@@ -1,0 +1,101 @@
+"""Where photos come from and results go: paths of this machine, or addresses of fsspec such as s3://bucket/photos."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from fsspec.implementations.local import LocalFileSystem
+from upath import UPath
+
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import walk
+
+Place = Path | UPath
+LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.tmp")  # what `atomic` leaves behind when its process is killed
+ABANDONED = 600  # seconds after which such a file is nobody's
+
+
+def place(text: str | os.PathLike) -> Place:
+    """The place that a user's text names. Raises ValueError for an address whose file system is not there."""
+    if not isinstance(text, str) or "://" not in text:
+        return Path(text)
+    try:
+        found = UPath(text)
+        # Opens the file system, which may want a package that is not installed. What is on this machine is a path,
+        # for which a file is complete or absent.
+        return Path(found.path) if isinstance(found.fs, LocalFileSystem) else found
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{text}: {error}; wanted a path, or an address that fsspec can open") from error
+
+
+def is_local(where: Place) -> bool:
+    return not isinstance(where, UPath)
+
+
+def search(folder: Place) -> tuple[list[Place], list[str]]:
+    """Files below a folder, sorted, and a message for each folder that could not be searched; what is hidden is
+    passed by."""
+    if is_local(folder):
+        return walk(folder)
+    found = [folder.joinpath(name) for name in sorted(_names(folder))]
+    return [path for path in found if "/." not in f"/{relative(path, folder)}"], []
+
+
+def present(folder: Place) -> Callable[[Place], bool]:
+    """What tells whether a file below a folder is there. Below an address one listing answers for all files, because
+    each question would take as long."""
+    if is_local(folder):
+        return os.path.exists
+    names = set(_names(folder)) if folder.exists() else set()
+    return lambda path: relative(path, folder) in names
+
+
+def _names(folder: UPath) -> list[str]:
+    """Paths of the files of an address, relative to it."""
+    root = folder.path.rstrip("/") + "/"
+    return [path.removeprefix(root) for path in map(_absolute(root), folder.fs.find(folder.path))]
+
+
+def _absolute(root: str):
+    # Some file systems list with the leading slash that a path has, others without it.
+    return lambda path: path if path.startswith("/") or not root.startswith("/") else f"/{path}"
+
+
+def relative(path: Place, folder: Place) -> str:
+    """A path below a folder, with slashes. By its text, for which a `Path` takes several times as long."""
+    if not is_local(path):
+        return path.path.removeprefix(folder.path.rstrip("/") + "/")
+    text, above = str(path), str(folder)
+    below = text if above == "." else text.removeprefix(above.rstrip(os.sep) + os.sep)
+    return below.replace(os.sep, "/")
+
+
+def write_whole(where: Place, data: bytes) -> None:
+    """Write a file that is either complete or absent: by a rename on this machine, and elsewhere by one upload,
+    which object stores show when it is complete."""
+    if is_local(where):
+        with atomic(where) as temporary:
+            temporary.write_bytes(data)
+        return
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.fs.pipe_file(where.path, data)
+    except OSError:
+        raise
+    except Exception as error:  # file systems have errors of their own
+        raise OSError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def remove_leftovers(folder: Place) -> None:
+    """Remove the temporary files of killed runs."""
+    if not is_local(folder):
+        return
+    for root, _, names in os.walk(folder):
+        for name in filter(LEFTOVER.fullmatch, names):
+            path = Path(root, name)
+            with suppress(FileNotFoundError):  # another run has just removed or renamed it
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()

@@ -1,0 +1,201 @@
+"""Photos too large for one pass: tiles that share the statistics of the whole photo.
+
+The only thing that ties one place of a photo to all the others is the moments of the regions, at each regional AdaIN.
+They are measured on the tiles, layer after layer, since each layer's depend on those before it; where there are many,
+on a sample of them. Then every tile is restyled with the same ones, and none can be told from its neighbours.
+(The moments of a reduced copy would be had at once, but are those of another scale: `python benchmarks/large.py`.)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import reduce
+from torch import Tensor
+
+from unistyle.maths.features import EPS, moments
+from unistyle.network.encoder import STRIDES
+from unistyle.network.model import UniStyleNetwork
+from unistyle.network.stylizer import Regions
+
+GRID = STRIDES[-1]  # tiles begin at multiples of the deepest stride, so that every layer sees the same grid
+CORE = 1024  # pixels a side that a tile writes
+HALO = 96  # pixels around them that it sees besides: what reaches farther does not show
+SAMPLE = 12  # tiles to measure: all of a photo of 3840 x 2160, and of larger ones as much in smaller pieces
+
+Moments = tuple[Tensor, Tensor]  # mean and standard deviation, `b k c`
+Map = Callable[[Callable, Iterable], Iterable]
+
+
+class Tile(NamedTuple):
+    """Rows and columns in pixels: of what is written, and of the window that is seen for it."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    seen_rows: tuple[int, int]
+    seen_columns: tuple[int, int]
+
+    def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
+        """Where the core lies in the window's features of a (height, width)."""
+        sides = zip((self.rows, self.columns), (self.seen_rows, self.seen_columns), size, strict=True)
+        return tuple(
+            slice(*((edge - seen[0]) * n // (seen[1] - seen[0]) for edge in core)) for core, seen, n in sides
+        )
+
+
+def tiles(height: int, width: int, core: int = CORE, halo: int = HALO) -> Iterator[Tile]:
+    """Tiles that cover a photo, each pixel once. Windows end at multiples of GRID, beyond the photo if need be."""
+    end = [-(-side // GRID) * GRID for side in (height, width)]
+    for top in range(0, height, core):
+        for left in range(0, width, core):
+            cores = [(start, min(start + core, side)) for start, side in zip((top, left), end, strict=True)]
+            seen = [(max(0, a - halo), min(b + halo, side)) for (a, b), side in zip(cores, end, strict=True)]
+            yield Tile(*cores, *seen)
+
+
+class _Found(Exception):
+    """Ends a tile's pass at the first AdaIN whose moments are not known; carries the area `b k 1` and the moments."""
+
+
+class _TileRegions(Regions):
+    """Regions of a tile that answer with the moments of the photo, as far as these are known, an AdaIN each."""
+
+    def __init__(self, w: Tensor, noise: Tensor, tile: Tile, known: list[Moments]):
+        super().__init__(w, noise)
+        self.tile, self.rest = tile, iter(known)
+
+    def moments(self, f: Tensor) -> Moments:
+        for answer in self.rest:
+            return answer
+        inside = self.tile.inside(f.shape[-2:])
+        w, f = self.at(f.shape[-2:])[..., *inside], f[..., *inside]
+        raise _Found(reduce(w.float(), "b k h w -> b k 1", "sum"), *moments(f, w))
+
+    def offset(self, size) -> tuple[int, int]:
+        seen = self.tile.seen_rows, self.tile.seen_columns
+        return tuple(first * n // (last - first) for (first, last), n in zip(seen, size, strict=True))
+
+
+def merged(parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Moments:
+    """The moments of a photo from the areas and moments of its tiles."""
+    area, mean, std = (torch.stack(part) for part in zip(*parts, strict=True))
+    share = area / area.sum(0).clamp_min(EPS)
+    whole = (share * mean).sum(0)
+    return whole, (share * (std.square() + (mean - whole).square())).sum(0).sqrt()
+
+
+def part_of_resized(
+    x: Tensor, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], cubic: bool = False
+) -> Tensor:
+    """Rows and columns (from, to) of `x` (b c h w) resized to `size`, bilinear or cubic, without the rest of it;
+    what `F.interpolate` gives there. Beyond the border, the border."""
+    if (rows, columns) == ((0, size[0]), (0, size[1])):
+        if tuple(x.shape[-2:]) == tuple(size):
+            return x
+        return F.interpolate(x.float(), size=tuple(size), mode="bicubic" if cubic else "bilinear")
+    for dim, (start, stop), side in ((-2, rows, size[0]), (-1, columns, size[1])):
+        n = x.shape[dim]
+        if n == side:
+            x = x.index_select(dim, torch.arange(start, stop, device=x.device).clamp_max(n - 1))
+            continue
+        at = (torch.arange(start, stop, device=x.device) + 0.5) * (n / side) - 0.5
+        first = at.floor()
+        shape = (-1, 1) if dim == -2 else (-1,)
+        x = sum(
+            x.index_select(dim, (first + tap).long().clamp(0, n - 1)) * weight.reshape(shape)
+            for tap, weight in _taps(at - first, cubic)
+        )
+    return x
+
+
+def _taps(t: Tensor, cubic: bool) -> list[tuple[int, Tensor]]:
+    """Neighbours and their weights at a distance t in [0, 1) from the first (cubic: Keys's kernel, a = -0.75)."""
+    if not cubic:
+        return [(0, 1 - t), (1, t)]
+    a, distances = -0.75, {tap: (t - tap).abs() for tap in (-1, 0, 1, 2)}
+    near = {k: ((a + 2) * d - (a + 3)) * d * d + 1 for k, d in distances.items()}
+    far = {k: ((d - 5) * d + 8) * d * a - 4 * a for k, d in distances.items()}
+    return [(tap, (near if tap in (0, 1) else far)[tap]) for tap in (-1, 0, 1, 2)]
+
+
+class _Tiled:
+    """A photo, its regions and style codes, tile by tile."""
+
+    def __init__(self, network: UniStyleNetwork, photo: Tensor, regions: Tensor, codes: Tensor):
+        self.network, self.photo, self.regions, self.codes = network, photo, regions, codes
+        self.size = tuple(photo.shape[-2:])
+
+    def region(self, tile: Tile) -> Tensor:
+        """The tile's regions at the finest stride of the features."""
+        size = [-(-side // STRIDES[0]) for side in self.size]
+        edges = [[edge // STRIDES[0] for edge in side] for side in (tile.seen_rows, tile.seen_columns)]
+        return part_of_resized(self.regions, size, *edges)
+
+    def covered(self, core: int, halo: int) -> list[Tile]:
+        """Tiles with something of a region."""
+        return [tile for tile in tiles(*self.size, core, halo) if self.region(tile).any()]
+
+    def features(self, tile: Tile) -> list[Tensor]:
+        x = part_of_resized(self.photo, self.size, tile.seen_rows, tile.seen_columns)
+        return self.network.encoder(x.contiguous(memory_format=torch.channels_last).float() / 255)
+
+    def restyle(self, tile: Tile, features: list[Tensor], known: list[Moments]) -> Tensor:
+        regions = _TileRegions(self.region(tile), self.network.stylizer.noise, tile, known)
+        size = [last - first for first, last in (tile.seen_rows, tile.seen_columns)]
+        return self.network.stylizer(features, regions, self.codes, size)
+
+    def measure(self, sample: list[Tile], run: Map) -> list[Moments]:
+        """The moments at each AdaIN of the stylizer, in order."""
+        features, known = list(run(self.features, sample)), []
+
+        def next_layer(tile: Tile, own: list[Tensor]) -> tuple[Tensor, Tensor, Tensor] | None:
+            try:
+                self.restyle(tile, own, known)
+            except _Found as found:
+                return found.args
+
+        while all(found := list(run(next_layer, sample, features))):
+            known.append(merged(found))
+        return known
+
+
+def _spread(parts: list[Tile], count: int) -> list[Tile]:
+    """At most so many tiles from all over; steps of the golden ratio, which keep no pace with rows or columns."""
+    order = sorted(range(len(parts)), key=lambda i: i * 0.6180339887 % 1)
+    return [parts[i] for i in order[:count]]
+
+
+@torch.inference_mode()
+def restyle_in_tiles(
+    network: UniStyleNetwork,
+    photo: Tensor,
+    regions: Tensor,
+    codes: Tensor,
+    run: Map = map,
+    core: int = CORE,
+    halo: int = HALO,
+    sample: int = SAMPLE,
+) -> Tensor:
+    """The restyled photo, uint8 `b 3 h w`, without ever holding the features of the whole.
+
+    photo: uint8 `b 3 h w`; regions: `b k . .` of any size; codes: `b k d`. run: `map`, or a parallel one. core and
+    halo: pixels, core a multiple of 128, halo of 32; sample: as many tiles are measured. Where no region is, the
+    photo is returned.
+    """
+    whole, result = _Tiled(network, photo, regions, codes), photo.clone()
+    seen = whole.covered(core, halo)
+    if not seen:
+        return result
+    few = seen if len(seen) <= sample else _spread(whole.covered(core // 4, halo), 16 * sample)
+    known = whole.measure(few, run)
+
+    def write(tile: Tile) -> None:
+        restyled = whole.restyle(tile, whole.features(tile), known)
+        place = result[..., slice(*tile.rows), slice(*tile.columns)]  # which ends with the photo
+        inside = restyled[..., *tile.inside(restyled.shape[-2:])]
+        place.copy_((inside[..., : place.shape[-2], : place.shape[-1]].float() * 255).round())
+
+    for _ in run(write, seen):
+        pass
+    return result

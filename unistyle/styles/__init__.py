@@ -1,0 +1,1 @@
+"""Style codes, their names, and the bank that holds them."""

@@ -1,0 +1,1 @@
+"""Training the network, new styles and new materials."""

@@ -1,0 +1,121 @@
+"""From trained weights to a checkpoint: the calibrated threshold and the style bank."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from scipy.cluster.vq import whiten
+from torch import Tensor
+
+from unistyle.checkpoint.checkpoint import Checkpoint
+from unistyle.data.labelled import Photo, fit, material_photos
+from unistyle.files.photos import read_image, read_mask
+from unistyle.maths.features import resize_regions
+from unistyle.maths.masks import best_threshold, has_boundary
+from unistyle.network.model import UniStyleNetwork
+from unistyle.network.segmenter import foreground_logit
+from unistyle.styles.codes import StyleBank
+from unistyle.styles.exemplars import medoids
+from unistyle.training.config import TrainConfig
+
+SMALLEST_REGION = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
+
+
+@torch.inference_mode()
+def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
+    """Probability `h w` that each pixel of a photo `3 h w` belongs to any material of the vocabulary."""
+    logit = foreground_logit(network.find(image[None])[1])
+    return F.interpolate(logit, size=image.shape[-2:], mode="bilinear")[0, 0].sigmoid()
+
+
+def calibrate(
+    network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]
+) -> tuple[float, float]:
+    """The threshold on the foreground's probability with the highest mean IU on annotated photos, and that mean
+    IU."""
+    pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]
+    return best_threshold(*zip(*((foreground(network, image), mask) for image, mask in pairs), strict=True))
+
+
+@torch.inference_mode()
+def choose_exemplars(
+    network: UniStyleNetwork, photos: Sequence[Photo], count: int, size: tuple[int, int], seed: int = 0
+) -> list[Photo]:
+    """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
+    the moments of their style codes, among the quarter that the segmenter is surest of. All, if there are no more.
+
+    Where it is not sure, stone under a rainbow or a painted fence, nobody would see the material in the style either:
+    an independent classifier names the restyled region as its new material twice as often as with six exemplars
+    taken from the half nearest to the median code (docs/trials.md).
+    """
+    regions = [(photo, *fit(photo, size)) for photo in photos]
+    large = [entry for entry in regions if entry[2].mean() >= SMALLEST_REGION] or regions
+    if len(large) <= count:
+        return [photo for photo, _, _ in large]
+    described = [_describe(network, image[None], mask[None], photo.label) for photo, image, mask in large]
+    moments, sureness = (np.stack(part) for part in zip(*described, strict=True))
+    points = whiten(moments + 1e-6 * np.arange(len(moments))[:, None])  # no column is constant
+    sure = (-sureness).argsort(kind="stable")[: max(count, len(points) // 4)]
+    return [large[sure[i]][0] for i in medoids(points[sure], count, seed)]
+
+
+def _describe(
+    network: UniStyleNetwork, image: Tensor, region: Tensor, label: int
+) -> tuple[np.ndarray, float]:
+    """Moments `d` of the style inside the region, and the mean probability there of the material `label`."""
+    features, logits = network.find(image)
+    code = network.stylizer.encode(features, region)[0, 0, : network.stylizer.code_sizes[0]]
+    share = resize_regions(region, logits.shape[-2:])[0, 0]
+    probability = logits[0, 1:].softmax(0)[label]
+    sureness = (probability * share).sum() / share.sum().clamp_min(1e-6)
+    return code.double().numpy(), sureness.item()
+
+
+def _with_mask(photo: Photo) -> tuple[Image.Image, Image.Image | None]:
+    """Photo and mask from their files; a mask may have been kept smaller than its photo."""
+    image = read_image(photo.path)
+    return image, read_mask(photo.mask).resize(image.size) if photo.mask else None
+
+
+def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
+    """Exemplars of every material, from the photos of the training and the teacher's masks."""
+    data = config.data
+    photos = material_photos(data.photos, data.split, data.masks)
+    chosen = []
+    for label, name in enumerate(network.config.materials):
+        own = [photo for photo in photos if photo.label == label]
+        for photo in choose_exemplars(network, own, config.exemplars, data.style_size, config.seed):
+            chosen.append((name, photo))
+    entries = ((name, photo.path.stem, *_with_mask(photo)) for name, photo in chosen)
+    return StyleBank.build(network, entries)
+
+
+def annotated_photos(config: TrainConfig) -> list[Photo]:
+    """The photos that the threshold is calibrated on, those whose masks have a boundary to find; none where the
+    settings name none. Raises what `material_photos` and `fit` do, and ValueError where no mask has a boundary, so
+    a run asks before it starts."""
+    data = config.data
+    if not (data.annotated and data.calibrate):
+        return []
+    photos = material_photos(data.photos, data.calibrate, data.annotated)
+    bounded = [photo for photo in photos if has_boundary(fit(photo, data.photo_sizes[-1])[1] > 0.5)]
+    if not bounded:
+        raise ValueError(
+            f"the masks of {data.calibrate} in {data.annotated} fill their photos ({len(photos)} of them): the "
+            "threshold is calibrated on masks that cover less than 95 %; give such, or leave data.calibrate out"
+        )
+    return bounded
+
+
+def release(network: UniStyleNetwork, config: TrainConfig) -> Checkpoint:
+    """The finished checkpoint of a run: threshold calibrated (where annotated masks are given), bank built."""
+    network.cpu().eval()
+    notes = {"steps": config.optimizer.steps} | ({"terms": config.terms} if config.terms else {})
+    if photos := annotated_photos(config):
+        threshold, score = calibrate(network, photos, config.data.photo_sizes[-1])
+        network.config = replace(network.config, threshold=threshold)
+        notes |= {"calibration mean IU": round(score, 4)}
+    return Checkpoint(network, build_bank(network, config), notes)

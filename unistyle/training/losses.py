@@ -1,0 +1,132 @@
+"""The joint objective, a dict of named terms: the student against its two teachers, photo and style.
+
+Style and content are compared in VGG-19 (Gatys et al., "Image Style Transfer Using Convolutional Neural Networks").
+Every term is a mean over the batch, of the order of 1 when training starts.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unistyle.maths.features import content_distance, gram, luminance, periodic_energy, resize_regions
+from unistyle.network.segmenter import foreground_logit
+from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
+
+
+class VGGTargets:
+    """What VGG-19 says of photos and styles, kept in memory by key: the same crops come again and again, and the
+    features of the teacher are most of a step's cost. At most `limit` bytes are kept; what is beyond is recomputed."""
+
+    def __init__(self, vgg: VGG19, limit: float):
+        self.vgg, self.limit, self.used, self.kept = vgg, limit, 0, {}
+
+    @torch.no_grad()
+    def get(self, kind: str, keys: list[str], images: Tensor, regions: Tensor, describe) -> list[Tensor]:
+        """`describe(features, regions) -> list of tensors b ...`, for the batch."""
+        missing = [i for i, key in enumerate(keys) if (kind, key) not in self.kept]
+        fresh = {}
+        if missing:
+            parts = describe(self.vgg(images[missing]), regions[missing])
+            for row, i in enumerate(missing):
+                fresh[kind, keys[i]] = [part[row] for part in parts]
+        found = [fresh.get((kind, key)) or self.kept[kind, key] for key in keys]
+        for key, parts in fresh.items():
+            size = sum(part.nbytes for part in parts)
+            if self.used + size <= self.limit:
+                self.kept[key] = [part.clone() for part in parts]
+                self.used += size
+        return [torch.stack(parts).float() for parts in zip(*found, strict=True)]
+
+
+def grams(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
+    """Gram matrices `b c c` inside the region `b 1 h w`, one a layer."""
+    return [gram(f, resize_regions(region, f.shape[-2:]))[:, 0] for f in features.values()]
+
+
+def _energy(matrix: Tensor) -> Tensor:
+    return matrix.square().sum((-2, -1))
+
+
+def describe_photo(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
+    return [features[CONTENT_LAYER].half(), *[_energy(g) for g in grams(features, region)]]
+
+
+def style_terms(batch: dict, image: Tensor, targets: VGGTargets, margin: float) -> dict[str, Tensor]:
+    """`style`, and `content` as far as it exceeds `margin`.
+
+    Style is the squared distance of Gram matrices at every layer, over the sum of the style's and the photo's energy:
+    bounded, where the distance over the style's energy alone would let dark and flat styles rule the batch.
+    """
+    region = batch["region"]
+    content, *energies = targets.get("photo", batch["photo_key"], batch["photo"], region, describe_photo)
+    wanted = targets.get("style", batch["style_key"], batch["style"], batch["style_region"], grams)
+    features = targets.vgg(image)
+    style = [
+        _energy(got - want) / (_energy(want) + energy + 1e-8)
+        for got, want, energy in zip(grams(features, region), wanted, energies, strict=True)
+    ]
+    layer = features[CONTENT_LAYER]
+    kept = content_distance(layer, content, resize_regions(region, layer.shape[-2:]))
+    return dict(style=torch.stack(style).mean(), content=(kept - margin).relu().mean())
+
+
+def _inside(error: Tensor, region: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of `error` (b c h w) inside the regions of the chosen items (b, 0 or 1)."""
+    weight = region * chosen.view(-1, 1, 1, 1)
+    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum().clamp_min(1)
+
+
+def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]:
+    """`gatys`: distance to the teacher's result. `identity`: the photo as its own style gives the photo back.
+    `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation.
+    `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it."""
+    region, photo = batch["region"], batch["photo"]
+    low = lambda x: F.avg_pool2d(luminance(x), blur, blur // 2)  # noqa: E731
+    small = F.avg_pool2d(region, blur, blur // 2)
+    variation = (image.diff(dim=-1)[..., :-1, :].abs() + image.diff(dim=-2)[..., :-1].abs()).mean()
+    return dict(
+        gatys=_inside((image - batch["gatys"]).abs(), region, (batch["fixed"] >= 0).float()),
+        identity=_inside((image - photo).abs(), region, batch["same"].float()),
+        shading=content_distance(low(image), low(photo), small).mean(),
+        smooth=variation,
+        grain=_excess_grain(batch, image),
+    )
+
+
+def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
+    """Logarithm of the energy at periods 2 and 4 over the style's, where that is above 0. `floor` is the energy of
+    less than one step of 8 bits: below it nothing is seen."""
+    excess = []
+    for period in (2, 4):
+        found = periodic_energy(image, batch["region"], period)
+        wanted = periodic_energy(batch["style"], batch["style_region"], period)
+        excess.append(((found + floor) / (wanted + floor)).log().relu())
+    return torch.stack(excess).mean()
+
+
+def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    """Logits `b 1+m h w` against a soft foreground mask `b 1 H W` and the photo's material `b` (-1: unknown).
+
+    Foreground: cross entropy plus soft IoU (whose one in numerator and denominator keeps a gradient on an empty
+    mask). Material: cross entropy inside the mask, for photos whose material is known.
+    """
+    mask = resize_regions(mask, logits.shape[-2:])[:, 0]
+    foreground = foreground_logit(logits)[:, 0]
+    p = foreground.sigmoid()
+    both = (p * mask).sum((1, 2))
+    iou = (both + 1) / ((p + mask - p * mask).sum((1, 2)) + 1)
+    material = F.cross_entropy(
+        logits[:, 1:], label.clamp_min(0)[:, None, None].expand_as(mask), reduction="none"
+    )
+    weight = mask * (label >= 0).view(-1, 1, 1)
+    material = (material * weight).sum() / weight.sum().clamp_min(1)
+    return F.binary_cross_entropy_with_logits(foreground, mask) + (1 - iou).mean() + 0.3 * material
+
+
+def finite(terms: dict[str, Tensor], step: int) -> None:
+    """Raise FloatingPointError naming the first term that is not finite."""
+    for name, value in terms.items():
+        if not torch.isfinite(value):
+            raise FloatingPointError(
+                f"the term {name!r} is {value.item()} at step {step}: lower its weight or the rate"
+            )

@@ -1,0 +1,314 @@
+"""New materials for the segmenter, from photos with their material as the only label, in minutes.
+
+The joint training finds materials from labels alone too (unistyle.training), with a saliency teacher whose knowledge of
+objects comes from annotated photos. Here it comes from the checkpoint, whose segmenter has been taught that already;
+encoder and stylizer stay as they are, and with them every style. What is found elsewhere is held where it was (Li and
+Hoiem, "Learning without Forgetting", section 3): on photos of anything, and on photos that the network itself restyles
+as the materials of its bank, which show these where no photo of them is at hand.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from unistyle.data.labelled import MaskedPhotos, Photo, load, materials_of
+from unistyle.devices import map_on_cores, pick_device
+from unistyle.evaluation.sheets import page
+from unistyle.files.photos import ImageError, read_image, read_mask, to_tensor
+from unistyle.files.samples import content_photos
+from unistyle.files.writing import save_png
+from unistyle.network.layers import resize
+from unistyle.network.model import UniStyleNetwork
+from unistyle.network.segmenter import foreground_logit
+from unistyle.restyle.pipeline import UniStyle
+from unistyle.styles.codes import StyleBank
+from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplar, read_exemplars, style_folders
+from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
+from unistyle.teachers.masks import SaliencyTeacher, write_masks
+from unistyle.training.config import VocabularyConfig, check_counts
+from unistyle.training.losses import finite, segmentation_term
+from unistyle.training.preparation import with_vocabulary
+
+SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
+FEWEST = 5  # photos of a material
+ROWS = 8  # photos of the preview
+OWN = 0  # marks photos of the new materials among those of anything, whose label is -1
+
+
+class Foreground(nn.Module):
+    """RGB `b 3 h w` in [0, 1] -> logits `b 1 h w` of any material or object: what a trained segmenter knows."""
+
+    def __init__(self, network: UniStyleNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        logit = foreground_logit(self.network.find(image)[1])
+        return resize(logit - torch.logit(torch.tensor(self.network.config.threshold)), image.shape[-2:])
+
+
+def write_missing_masks(
+    network: UniStyleNetwork,
+    photos: Sequence[Photo],
+    materials: Sequence[str],
+    masks: Path,
+    device: torch.device,
+) -> None:
+    """Have the saliency teacher write the masks that are missing: `combined` maps of a classifier on the network's own
+    encoder and its foreground. Of a single material there is nothing to be distinct from; its mask is the
+    foreground. The network, on the CPU, on which the classifier is trained, is moved to the device with the teacher."""
+    missing = [photo for photo in photos if not photo.mask.is_file()]
+    if not missing:
+        return
+    if len(materials) > 1:
+        with tqdm(total=len(photos), desc="classifier") as bar:
+            classifier, _ = train_classifier(network.encoder, materials, photos, (), lambda *_: bar.update())
+    else:
+        classifier = MaterialClassifier(network.encoder, materials)
+    teacher = SaliencyTeacher(classifier, Foreground(network)).to(device)
+    with tqdm(total=len(missing), desc="masks") as bar:
+        method = "combined" if len(materials) > 1 else "objects"
+        write_masks(teacher, missing, masks, method, lambda *_: bar.update())
+
+
+def held_term(logits: Tensor, before: Tensor) -> Tensor:
+    """Divergence of what is found, logits `b 1+m h w`, from what was found before, logits `b 1+n h w` of the first n
+    of the m materials: where an old one was, no new one is to be."""
+    wanted = before.softmax(1)
+    new = logits.shape[1] - before.shape[1]
+    kept = F.cross_entropy(
+        logits, torch.cat([wanted, wanted.new_zeros(len(wanted), new, *wanted.shape[2:])], 1)
+    )
+    return kept - F.cross_entropy(before, wanted)
+
+
+class VocabularyTrainer:
+    """The segmenter of a network with new materials, trained on their photos and held on photos of anything."""
+
+    def __init__(
+        self,
+        network: UniStyleNetwork,
+        before: nn.Module,
+        styles: Tensor,
+        photos: list[Photo],
+        others: list[Photo],
+        config: VocabularyConfig,
+    ):
+        """network: with the new materials; before: its segmenter as it was; styles: codes `n d` of the old styles;
+        photos: of the new materials, with masks; others: of anything."""
+        self.network, self.before, self.config = network.requires_grad_(False), before, config
+        self.device = next(network.parameters()).device
+        self.styles = styles.to(self.device)
+        network.segmenter.requires_grad_(True)
+        length = config.steps * config.batch
+        # Where these are to be held, they have no material of their own and are seen in other styles alone: where there
+        # is none, not at all, or what is to be found in them would be held at what was.
+        own = [Photo(photo.path, label=OWN) for photo in photos if len(styles)]
+        self.loaders = [
+            DataLoader(MaskedPhotos([kind], SIZES, config.batch, length, config.seed), config.batch)
+            for kind in (photos, others + own)
+        ]
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.optimizer = torch.optim.Adam(network.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        # Not 0.1, with which a warm-up of a single step would be divided by its length, 0.
+        schedule = dict(
+            total_steps=config.steps, max_lr=config.lr, pct_start=0.1 + 1e-6, cycle_momentum=False
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, **schedule)
+
+    @torch.no_grad()
+    def elsewhere(self, batch: dict) -> Tensor:
+        """Photos `b 3 h w` to hold: each half of the time restyled as a whole in an old style, those of the new
+        materials always."""
+        photo, count = batch["photo"].to(self.device), len(batch["photo"])
+        restyle = (batch["label"] == OWN) | (torch.rand(count, generator=self.generator) < 0.5)
+        if not (restyle.any() and len(self.styles)):
+            return photo
+        rows = torch.randint(len(self.styles), (count,), generator=self.generator)
+        features, region = self.network.encoder(photo), torch.ones_like(photo[:, :1])
+        restyled = self.network.stylizer(features, region, self.styles[rows][:, None], photo.shape[-2:])
+        return torch.where(restyle.to(self.device).view(-1, 1, 1, 1), restyled, photo)
+
+    def logits(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the network as it is, and as it was."""
+        with torch.no_grad():
+            features = self.network.encoder(photo.to(self.device))
+            before = self.before(features)
+        return self.network.segmenter(features), before
+
+    def step(self, own: dict, other: dict, number: int) -> dict[str, float]:
+        found, _ = self.logits(own["photo"])
+        mask, label = own["mask"].to(self.device), own["label"].to(self.device)
+        terms = {
+            "found": segmentation_term(found, mask, label),
+            "held": held_term(*self.logits(self.elsewhere(other))),
+        }
+        finite(terms, number)
+        self.optimizer.zero_grad()
+        (terms["found"] + self.config.held * terms["held"]).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return {name: value.item() for name, value in terms.items()}
+
+    def run(self) -> None:
+        """Train in place."""
+        means: dict[str, float] = {}
+        with tqdm(total=self.config.steps, desc="training") as bar:
+            for number, batches in enumerate(zip(*self.loaders, strict=True)):
+                for name, value in self.step(*batches, number).items():
+                    means[name] = 0.95 * means.get(name, value) + 0.05 * value
+                bar.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
+                bar.update()
+        self.network.requires_grad_(False)
+
+
+@torch.inference_mode()
+def largest(network: UniStyleNetwork, photo: Photo) -> str:
+    """The material of which the network finds the most in a photo."""
+    shares = network.regions(network.find(seen(network, photo))[1]).mean((0, 2, 3))
+    return network.config.materials[int(shares.argmax())]
+
+
+def seen(network: UniStyleNetwork, photo: Photo) -> Tensor:
+    """A photo `1 3 h w` as it is segmented."""
+    image = ImageOps.contain(read_image(photo.path), (SIZES[-1][1], SIZES[-1][1]))
+    return to_tensor(image)[None].to(next(network.parameters()).device)
+
+
+@torch.inference_mode()
+def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[Photo]) -> float:
+    """Share of the positions of photos at which another material, or background, is likeliest than before."""
+    features = [network.encoder(seen(network, photo)) for photo in photos]
+    changed = [
+        (network.segmenter(f).argmax(1) != before(f).argmax(1)).float().mean().item() for f in features
+    ]
+    return sum(changed) / len(changed)
+
+
+def preview(model: UniStyle, photos: Sequence[Photo]) -> Image.Image:
+    """A photo a row: the saliency teacher's mask, and what is found as its material."""
+    rows = []
+    for photo in photos:
+        image, name = read_image(photo.path), model.materials[photo.label]
+        found = model.restyle(image, {name: model.styles[0]}).mask
+        rows.append([image, read_mask(photo.mask), found])
+    return page(["photo", "teacher", "found as its material"], rows, 256)
+
+
+def usable(network: UniStyleNetwork, photos: Sequence[Photo]) -> tuple[list[Photo], list[str]]:
+    """The photos that can be read as exemplars, which some of them become at the end, and whose masks, as far as they
+    exist, can be read too; and a message for each other one."""
+
+    def problem(photo: Photo) -> str | None:
+        try:
+            read_exemplar(network, "", photo.path)
+            if photo.mask.is_file():
+                read_mask(photo.mask)
+        except ImageError as error:
+            return str(error)
+
+    answers = list(map_on_cores(problem, photos))
+    good = [photo for photo, answer in zip(photos, answers, strict=True) if answer is None]
+    return good, [answer for answer in answers if answer is not None]
+
+
+def masks_folder(config: VocabularyConfig) -> Path:
+    out = Path(config.out)
+    return Path(config.masks or out.parent / f"{out.stem or 'new'}-masks")
+
+
+def own_photos(
+    config: VocabularyConfig, network: UniStyleNetwork
+) -> tuple[list[Photo], tuple[str, ...], list[str]]:
+    """Usable photos of the folders with the index of their material, the materials, and a message for each photo that
+    is not. The mask is the one beside the photo or, there or not yet, the one in the folder of masks.
+
+    Raises ValueError or OSError for a material with too few, for folders that there are none of or that no style can
+    be made of, and where two photos would share a mask."""
+    materials_of(config.photos)  # which, unlike styles, are folders and no photos alone
+    folders, masks = style_folders(config.photos), masks_folder(config)
+    photos = [
+        Photo(path, own_mask(path) or masks / name / f"{path.stem}.png", label)
+        for label, (name, paths) in enumerate(folders.items())
+        for path in paths
+    ]
+    owners: dict[Path, Path] = {}
+    for photo in photos:
+        if (other := owners.setdefault(photo.mask, photo.path)) != photo.path:
+            raise ValueError(
+                f"{other} and {photo.path} would share the mask {photo.mask}: rename one of them"
+            )
+    photos, problems = usable(network, photos)
+    counts = Counter(photo.label for photo in photos)
+    if few := [f"{name} ({counts[i]})" for i, name in enumerate(folders) if counts[i] < FEWEST]:
+        reasons = "".join(f"\n  {problem}" for problem in problems)
+        raise ValueError(
+            f"too few photos of {', '.join(few)}: wanted {FEWEST} at least, better thirty{reasons}"
+        )
+    return photos, tuple(folders), problems
+
+
+def other_photos(folders: Sequence[str] | None) -> tuple[list[Photo], list[Photo]]:
+    """Photos of anything to train on, and some to measure on: the same, where there is one alone. Raises ImageError for
+    one that cannot be read, and UsageError for a folder without any."""
+    photos = [Photo(path) for path in content_photos(folders or None)]
+    for _ in map_on_cores(lambda photo: load(photo) and None, photos):  # kept in memory for the training
+        pass
+    train, held = hold_out(photos)
+    return train, held or train
+
+
+def train_vocabulary(config: VocabularyConfig) -> list[str]:
+    """Train the materials of the folders and write the checkpoint; returns a message for each photo that could not be
+    used. Raises CheckpointError, ImageError, ValueError or OSError before anything but masks is written."""
+    check_counts(config, "exemplars", "steps", "batch")
+    device = pick_device(config.device)
+    checkpoint = load_checkpoint(config.checkpoint)
+    old, known = checkpoint.network, checkpoint.network.config.materials
+    photos, materials, problems = own_photos(config, old)
+    others, kept = other_photos(config.contents)
+    write_missing_masks(old, photos, materials, masks_folder(config), device)
+    vocabulary = known + tuple(name for name in materials if name not in known)
+    photos = [replace(photo, label=vocabulary.index(materials[photo.label])) for photo in photos]
+    train, held = hold_out(photos)
+    before = copy.deepcopy(old.segmenter).to(device)  # which is trained itself where no material is new
+    network = with_vocabulary(old, vocabulary).to(device).eval()
+    VocabularyTrainer(network, before, checkpoint.bank.codes, train, others, config).run()
+    right = sum(largest(network, photo) == vocabulary[photo.label] for photo in held)
+    print(f"photos kept aside: {right} of {len(held)} found as their material; photos of anything: "
+          f"{100 * moved(network, before, kept):.1f} % of what is found moved")  # fmt: skip
+    network.cpu()
+    bank = join_styles(network, checkpoint.bank, train, config.exemplars)
+    made = (
+        f"{', '.join(materials)}: {config.steps} steps from {len(train)} photos; figures above are of before"
+    )
+    notes = checkpoint.notes | {"new materials": made}
+    new = replace(checkpoint, network=network, bank=bank, notes=notes)
+    path = save_checkpoint(config.out, new)
+    picture = path.with_suffix(".png")
+    # From all over: they are in the order of their materials.
+    save_png(preview(UniStyle(new, "cpu"), held[:: -(-len(held) // ROWS)]), picture)
+    print(f"{', '.join(vocabulary)} in {path}; what is found in {picture}")
+    return problems
+
+
+def join_styles(network: UniStyleNetwork, bank: StyleBank, photos: Sequence[Photo], count: int) -> StyleBank:
+    """The bank with the materials that are no styles yet, of the regions that the network finds."""
+    new = {}
+    for photo in photos:
+        if (name := network.config.materials[photo.label]) not in bank.styles:
+            new.setdefault(name, []).append(photo.path)
+    if not new:
+        return bank
+    found, _ = read_exemplars(network, new)
+    return bank.joined(bank_of(pick(network, found, count)))

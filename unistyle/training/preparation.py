@@ -1,0 +1,96 @@
+"""What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.data.labelled import Photo, StylePairs, material_photos
+from unistyle.files.photos import list_images
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
+from unistyle.teachers.masks import write_masks
+from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
+from unistyle.teachers.vgg import VGG19
+from unistyle.training.config import TrainConfig
+from unistyle.training.finish import annotated_photos
+
+
+def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
+    """A new network, or that of the checkpoint `config.start`, for the materials of the photos."""
+    if config.start is None:
+        return UniStyleNetwork(NetworkConfig(config.encoder, materials))
+    return with_vocabulary(load_checkpoint(config.start).network, materials).requires_grad_(True)
+
+
+def with_vocabulary(network: UniStyleNetwork, materials: tuple[str, ...]) -> UniStyleNetwork:
+    """The network with another vocabulary. Materials that it knows keep their classifier; new ones start as the mean
+    of all it knows: part of the foreground, told apart by training."""
+    known = network.config.materials
+    if known == materials:
+        return network
+    state = network.state_dict()
+    for name in ("segmenter.classify.weight", "segmenter.classify.bias"):
+        background, *own = state[name]
+        new = torch.stack(own).mean(0)
+        state[name] = torch.stack(
+            [background, *(own[known.index(m)] if m in known else new for m in materials)]
+        )
+    encoder = replace(network.config.encoder, pretrained=False)
+    other = UniStyleNetwork(replace(network.config, encoder=encoder, materials=materials))
+    other.load_state_dict(state)
+    return other
+
+
+def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
+    """Have the saliency teacher write the masks that are missing in `config.data.masks`."""
+    data, teachers = config.data, config.teachers
+    if data.masks is None:
+        return
+    with accelerator.main_process_first():  # the others then find the masks
+        photos = material_photos(data.photos, data.split, data.masks)
+        missing = [photo for photo in photos if not photo.mask.is_file()]
+        if missing:
+            bars = Bars()
+            settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt, teachers.rounds)
+            teacher = load_or_train(
+                data.photos,
+                teachers.saliency_cache,
+                settings,
+                data.split,
+                data.objects,
+                annotated_photos(config),
+                bars,
+                accelerator.device,
+            )
+            write_masks(teacher, missing, data.masks, progress=partial(bars, "masks"))
+
+
+def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> StylePairs:
+    data = config.data
+    contents = materials + [Photo(p) for folder in data.contents for p in list_images(folder)]
+    others = [Photo(p) for folder in data.styles for p in list_images(folder)]
+    teachers = config.teachers
+    return StylePairs(
+        contents, materials, others, data, length, config.seed, teachers.gatys_pairs, teachers.gatys_share
+    )
+
+
+def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
+    """The teacher's result for each fixed pair, `n 3 s s` (one grey image if there are none); made where missing."""
+    cache = GatysCache(
+        config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
+    )
+    results = []
+    bar = tqdm(range(pairs.fixed), desc="Gatys teacher", disable=not accelerator.is_main_process)
+    with accelerator.main_process_first():  # the others then find everything in the cache
+        for index in bar:
+            item = pairs.fixed_pair(index)
+            images = (item[name][None].to(accelerator.device) for name in Job._fields)
+            results.append(cache.restyle(Job(*images))[0].cpu())
+    side = config.data.crop
+    return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)

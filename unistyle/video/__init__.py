@@ -1,0 +1,1 @@
+"""Videos: the loop, the files, and what is kept from frame to frame."""

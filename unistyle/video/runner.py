@@ -1,0 +1,176 @@
+"""Videos in, restyled videos out: a pass a frame, with a memory from frame to frame (`temporal`)."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from unistyle.batch.jobs import Job
+from unistyle.batch.manifest import Manifest, record
+from unistyle.batch.resume import Options
+from unistyle.batch.runner import FATAL, CannotGoOn, Counts
+from unistyle.files.atomic import atomic
+from unistyle.files.photos import ImageError, Photo, read_mask
+from unistyle.files.places import Place, is_local, write_whole
+from unistyle.restyle.pipeline import FOUND, Plan, Result, UniStyle
+from unistyle.video.clips import Clip, Frame, Reader, Writer, av
+from unistyle.video.memory import SMOOTHING, Memory
+
+
+class Done(NamedTuple):
+    """A video that is written: frames, materials (share of the frame, the mean over frames), styles, and in words
+    what was not kept as it was."""
+
+    frames: int
+    materials: dict[str, float]
+    styles: dict[str, str]
+    remarks: list[str]
+
+
+@dataclass
+class Videos:
+    """The videos of a run, one after the other, and the record of what became of them."""
+
+    model: UniStyle
+    plan: Plan
+    options: Options
+    manifest: Manifest
+    settings: dict
+    smoothing: float = SMOOTHING
+    counts: Counts = field(default_factory=Counts)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt at once: of the video in work no file is
+        left, and the same command begins it anew."""
+        for job in jobs:
+            start = time.perf_counter()
+            try:
+                done = self.restyle(job)
+            except Exception as error:  # one bad video does not take the others with it
+                if getattr(error, "errno", None) in FATAL:
+                    raise CannotGoOn(f"cannot write to {job.output.parent}: {error.strerror}") from error
+                self._note(job, "failed", start, reason=_reason(job, error))
+                continue
+            for remark in done.remarks:
+                tqdm.write(f"{job.source}: {remark}", file=sys.stderr)
+            about = dict(materials=done.materials, styles=done.styles)
+            self._note(job, "written", start, frames=done.frames, **about)
+        self.manifest.close()
+
+    def _note(self, job: Job, status: str, start: float, frames: int = 0, **about) -> None:
+        setattr(self.counts, status, getattr(self.counts, status) + 1)
+        if status == "failed":
+            tqdm.write(f"failed: {about['reason']}", file=sys.stderr)
+        seconds = time.perf_counter() - start
+        line = record(job, status, seconds=seconds, settings=self.settings, **about) | dict(frames=frames)
+        try:
+            self.manifest.add(line)
+        except OSError as error:
+            raise CannotGoOn(f"cannot write {self.manifest.path}: {error.strerror or error}") from error
+
+    def restyle(self, job: Job) -> Done:
+        """Write the files of a job that are missing. Raises ImageError for a video or a mask that is not usable."""
+        if self.options.masked and not job.mask:
+            raise ImageError(f"{job.source}: no mask {job.source.stem}.* among the masks")
+        mask = read_mask(job.mask) if job.mask else None
+        missing = self.options.missing(job)
+        with ExitStack() as files:
+            path = files.enter_context(_local(job.source))
+            with Reader(path, job.source) as reader:
+                clip = reader.clip()
+            out = {place: files.enter_context(_new(place)) for place in missing}
+            reader = files.enter_context(Reader(path, job.source))
+            writers = {place: Writer(to, place.suffix, clip, reader, place == job.output)
+                       for place, to in out.items()}  # fmt: skip
+            with ExitStack() as open_files:
+                for writer in writers.values():
+                    open_files.enter_context(writer)
+                done = self._frames(reader, clip, mask, writers.get(job.output), writers.get(job.mask_output))
+        return done._replace(remarks=[remark for writer in writers.values() for remark in writer.remarks])
+
+    def _frames(
+        self, reader: Reader, clip: Clip, mask: Image.Image | None, image: Writer | None, masks: Writer | None
+    ) -> Done:
+        memory, shares, styles, count = Memory(self.smoothing), Counter(), {}, 0
+        writers = [writer for writer in (image, masks) if writer]
+        with self._bar(clip, reader.name) as progress:
+            for part in reader.read(clip):
+                if not isinstance(part, Frame):
+                    for writer in writers:
+                        writer.packet(part)
+                    continue
+                result = self._restyle(part, mask, memory)
+                for writer in writers:
+                    writer.frame(part._replace(rgb=_pixels(result.image if writer is image else result.mask)))
+                shares.update(result.materials)
+                styles |= result.styles
+                count += 1
+                progress.update()
+        for writer in writers:
+            writer.finish()
+        means = {name: round(share / count, 4) for name, share in shares.items() if share / count >= FOUND}
+        return Done(count, means, styles, [])
+
+    def _restyle(self, frame: Frame, mask: Image.Image | None, memory: Memory) -> Result:
+        o = self.options
+        photo = Photo(Image.fromarray(frame.rgb))
+        masks = None if mask is None else [mask]
+        return self.model.restyle_batch(
+            [photo], self.plan, masks, o.strength, o.color, o.max_size, memory=memory
+        )[0]
+
+    def _bar(self, clip: Clip, name: Place) -> tqdm:
+        # In a log file a line a minute is enough.
+        often = 0.1 if sys.stderr.isatty() else 60
+        return tqdm(total=clip.frames, unit="frame", desc=name.name, mininterval=often, maxinterval=often)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """uint8 `h w 3` of an image in colour or grey."""
+    return np.asarray(image.convert("RGB"))
+
+
+def _reason(job: Job, error: Exception) -> str:
+    if isinstance(error, ImageError):
+        reason = str(error)
+    elif isinstance(error, av.FFmpegError if av else ()):
+        reason = f"cannot write {job.output}: {error.strerror or error}"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return reason if str(job.source) in reason else f"{job.source}: {reason}"
+
+
+@contextmanager
+def _local(source: Place) -> Iterator[Path]:
+    """A file of this machine with what is at an address; decoders go back and forth in it."""
+    if is_local(source):
+        yield source
+        return
+    with tempfile.NamedTemporaryFile(suffix=source.suffix) as file:
+        with source.open("rb") as remote:
+            shutil.copyfileobj(remote, file)
+        file.flush()
+        yield Path(file.name)
+
+
+@contextmanager
+def _new(place: Place) -> Iterator[Path]:
+    """A path to write to, which becomes the place when the block ends well."""
+    if is_local(place):
+        with atomic(place) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, place.name)
+        yield path
+        write_whole(place, path.read_bytes())

@@ -1,0 +1,63 @@
+"""What the visitors of a page leave on disk, and that it goes when they do."""
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unistyle.files.photos import ImageError
+
+
+@dataclass
+class Visit:
+    """What is kept while somebody is on the page: a folder, and in it a part for each purpose; the photo and the
+    style photo that were dropped."""
+
+    folder: Path
+    parts: dict[str, Path] = field(default_factory=dict)
+    photo: Path | None = None
+    style: Path | None = None
+
+    def renew(self, part: str) -> Path:
+        """An empty folder in place of the older one, of a new name: browsers keep what they saw at an address."""
+        self.remove(part)
+        self.parts[part] = Path(tempfile.mkdtemp(dir=self.folder))
+        return self.parts[part]
+
+    def remove(self, part: str) -> None:
+        if part in self.parts:
+            shutil.rmtree(self.parts.pop(part), ignore_errors=True)
+
+    def take(self, upload: str, part: str) -> Path:
+        """Move what was dropped into a part. Raises ImageError where it is gone."""
+        path = self.renew(part) / Path(upload).name
+        try:
+            os.replace(upload, path)
+        except FileNotFoundError:
+            raise ImageError(f"{path.name}: it is no longer here; drop it again") from None
+        with suppress(OSError):  # the folder that Gradio made for it, unless it holds another
+            Path(upload).parent.rmdir()
+        return path
+
+
+class Visits:
+    """The visits that are going on, by the name that the page's server has for each."""
+
+    def __init__(self, root: Path):
+        """root: the folder for all that is uploaded and made."""
+        self.root, self._visits = root, {}
+
+    def __getitem__(self, name: str) -> Visit:
+        if name not in self._visits:
+            self._visits[name] = Visit(Path(tempfile.mkdtemp(prefix="visit-", dir=self.root)))
+        return self._visits[name]
+
+    def end(self, name: str) -> None:
+        """Remove all that a visit has left."""
+        if visit := self._visits.pop(name, None):
+            shutil.rmtree(visit.folder, ignore_errors=True)
+        for path in self.root.glob("tmp*"):  # Gradio makes an empty file for each that is dropped
+            if path.is_file() and not path.stat().st_size:
+                path.unlink(missing_ok=True)
