@@ -17,17 +17,20 @@ from pathlib import Path
 from accelerate import PartialState
 
 from unistyle import UniStyle, __version__
-from unistyle.batch.jobs import Found, Job, UsageError, collect
+from unistyle.batch.jobs import Found, Job, Options, collect
 from unistyle.batch.manifest import Manifest
-from unistyle.batch.processes import Abandoned, connect, disconnect, gather, share, together
-from unistyle.batch.resume import Options, to_do
-from unistyle.batch.runner import CannotGoOn, Runner
+from unistyle.batch.processes import connect, disconnect, gather, share, together
+from unistyle.batch.resume import to_do
+from unistyle.batch.runner import Runner
 from unistyle.commands.arguments import whole_number
-from unistyle.devices import PRECISIONS, keep_freed_memory, pick_device
+from unistyle.devices import PRECISIONS, pick_device
+from unistyle.errors import Abandoned, CannotGoOn, UsageError
 from unistyle.files.places import place, remove_leftovers
 from unistyle.files.samples import sample_photos
 from unistyle.files.writing import FORMATS
-from unistyle.restyle.pipeline import COLORS, MAX_SIZE, REST
+from unistyle.restyle.cpu import keep_freed_memory
+from unistyle.restyle.pipeline import COLORS, MAX_SIZE
+from unistyle.restyle.plan import REST
 from unistyle.video.memory import SMOOTHING
 from unistyle.video.runner import Videos
 

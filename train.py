@@ -10,7 +10,8 @@ configs/materials.yaml; the other two take minutes (docs/training.md).
 
 import sys
 
-from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig, read_settings
+from unistyle.commands.arguments import read_settings
+from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
 
 
 def parse(argv: list[str] | None = None) -> TrainConfig:

@@ -23,7 +23,8 @@ import torch
 from PIL import Image
 from torchvision.io import encode_png
 
-from unistyle.files.photos import list_images, read_image
+from unistyle.files.folders import list_images
+from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
 from unistyle.files.writing import FORMATS, encode_image
 

@@ -29,11 +29,10 @@ STYLE = "stone"
 def ours(paths: list[Path], out: Path, args, compiled: bool = False) -> None:
     from infer import BATCH
     from unistyle import UniStyle
-    from unistyle.batch.jobs import Job
+    from unistyle.batch.jobs import Job, Options
     from unistyle.batch.manifest import Manifest
-    from unistyle.batch.resume import Options
     from unistyle.batch.runner import Runner
-    from unistyle.devices import keep_freed_memory
+    from unistyle.restyle.cpu import keep_freed_memory
 
     keep_freed_memory()
     model = UniStyle.from_pretrained(args.checkpoint, args.device, args.precision)
@@ -82,7 +81,8 @@ def two_networks(paths: list[Path], out: Path, args) -> None:
     import torch
     from speed import TwoNetworks
 
-    from unistyle.files.photos import read_image, to_pil, to_tensor
+    from unistyle.files.photos import read_image
+    from unistyle.files.tensors import to_pil, to_tensor
 
     device = torch.device(args.device)
     network = TwoNetworks().eval().to(device, memory_format=torch.channels_last)
@@ -199,7 +199,7 @@ def main() -> None:
     if args.side:
         SIDES[args.side]([Path(line) for line in sys.stdin.read().splitlines()], args.out, args)
         return
-    from unistyle.files.photos import list_images
+    from unistyle.files.folders import list_images
 
     with tempfile.TemporaryDirectory() as folder:
         if args.photos:

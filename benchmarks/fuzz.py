@@ -26,11 +26,13 @@ import numpy as np
 import timm
 import torch
 
-from unistyle.checkpoint.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.errors import CheckpointError
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
-from unistyle.styles.codes import StyleBank, code_space
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import code_space
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT)]

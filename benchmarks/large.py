@@ -24,8 +24,11 @@ from PIL import Image
 
 from infer import CHECKPOINT
 from unistyle import UniStyle
-from unistyle.files.photos import as_bytes, as_float, list_images, read_image
+from unistyle.files.folders import list_images
+from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
+from unistyle.files.tensors import as_bytes, as_float
+from unistyle.network.stylizer import Regions
 from unistyle.restyle import tiles
 
 ROOT = Path(__file__).parent.parent
@@ -75,7 +78,7 @@ def reduced(network, photo: torch.Tensor, region: torch.Tensor, code: torch.Tens
     x = F.interpolate(as_float(photo), scale_factor=0.5, mode="bilinear", antialias=True)
     known = []
 
-    class Noting(tiles.Regions):
+    class Noting(Regions):
         def moments(self, f):
             known.append(super().moments(f))
             return known[-1]

@@ -19,13 +19,13 @@ import numpy as np
 
 from infer import CHECKPOINT
 from unistyle import UniStyle
-from unistyle.batch.jobs import Job
+from unistyle.batch.jobs import Job, Options
 from unistyle.batch.manifest import Manifest
-from unistyle.batch.resume import Options
 from unistyle.batch.runner import Runner
-from unistyle.devices import keep_freed_memory
-from unistyle.files.photos import list_images, read_image
+from unistyle.files.folders import list_images
+from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
+from unistyle.restyle.cpu import keep_freed_memory
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.data.labelled import material_photos, materials_of
-from unistyle.evaluation.measures import evaluate_masks, split_photos
+from unistyle.evaluation.measures import evaluate_masks
+from unistyle.evaluation.pairs import split_photos
 from unistyle.training.new_materials import largest
 
 

@@ -24,18 +24,20 @@ from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from unistyle.data.labelled import Photo
-from unistyle.evaluation.measures import SIZE, evaluate_bank, make_pairs, split_photos
+from unistyle.data.transfer import Job, read_sized
+from unistyle.evaluation.measures import evaluate_bank
+from unistyle.evaluation.pairs import SIZE, make_pairs, split_photos
 from unistyle.evaluation.rows import summary
 from unistyle.evaluation.scores import style_scores
 from unistyle.evaluation.sheets import page
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import list_images, to_pil
+from unistyle.files.folders import list_images
 from unistyle.files.samples import content_photos
+from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 from unistyle.maths.masks import AREA
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.exemplars import Exemplar, bank_of, choose, read_exemplars
-from unistyle.teachers.gatys import Job, read_sized
 from unistyle.teachers.vgg import VGG19
 from unistyle.training.config import StyleConfig
 from unistyle.training.new_styles import StyleTrainer

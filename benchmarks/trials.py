@@ -26,6 +26,8 @@ from train import parse
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import save_checkpoint
 from unistyle.evaluation import measures as evaluation
+from unistyle.evaluation.methods import network_method
+from unistyle.evaluation.pairs import make_pairs, split_photos
 from unistyle.evaluation.rows import summary
 from unistyle.files.atomic import atomic
 from unistyle.files.samples import sample_photos
@@ -64,11 +66,9 @@ def run(config: TrainConfig, kept: dict) -> None:
 def scores(checkpoint: str, data: Path, vgg: VGG19, pairs: int) -> dict[str, float]:
     """Medians of the style and bank commands of `unistyle.evaluation` on `val`, mean IU of the masks, ms at 512."""
     model = UniStyle.from_pretrained(checkpoint)
-    contents, train = (evaluation.split_photos(data, split) for split in ("val", "train"))
-    chosen = evaluation.make_pairs(contents, contents + train, pairs, seed=0)
-    rows = evaluation.evaluate_style(
-        tqdm(chosen, desc="style"), evaluation.network_method(model.network), vgg
-    )
+    contents, train = (split_photos(data, split) for split in ("val", "train"))
+    chosen = make_pairs(contents, contents + train, pairs, seed=0)
+    rows = evaluation.evaluate_style(tqdm(chosen, desc="style"), network_method(model.network), vgg)
     result = {name: x["median"] for name, x in summary(list(rows)).items()}
     exemplars = {"/".join(p.path.with_suffix("").parts[-2:]): p for p in contents + train}
     bank = list(evaluation.evaluate_bank(model, tqdm(chosen[: pairs // 2], desc="bank"), exemplars, vgg))

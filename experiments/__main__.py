@@ -1,7 +1,7 @@
 """python -m unistyle.experiments --config configs/experiments.yaml"""
 
 from experiments.config import ExperimentConfig
-from unistyle.training.config import read_settings
+from unistyle.commands.arguments import read_settings
 
 
 def parse(argv: list[str] | None = None) -> ExperimentConfig:

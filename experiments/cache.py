@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unistyle.evaluation.rows import Row
-from unistyle.teachers.masks import digest
+from unistyle.files.digest import digest
 
 
 class Results:
@@ -31,8 +31,3 @@ class Results:
             with self.path.open("a") as file:
                 file.write(json.dumps({"key": name, "row": self.kept[name]}) + "\n")
         return self.kept[name]
-
-
-def file_digest(path: str | Path) -> str:
-    """A short hash of a file's content."""
-    return digest(Path(path).read_bytes())

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from experiments import quality, report, resegmentation, translation
-from experiments.lab import Lab
+from experiments.lab import HIGH, LOW, Lab
 from experiments.report import group_mean, mean
 from unistyle.evaluation.rows import Row
-
-HIGH, LOW = ("foliage", "fabric", "stone"), ("glass", "metal", "plastic")  # mean IU of these on the slides
 
 
 def findings(lab: Lab, rows: Mapping[str, list[Row]]) -> str:

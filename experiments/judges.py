@@ -8,7 +8,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from unistyle.maths.features import moments, resize_regions
+from unistyle.maths.features import moments
+from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.classifier import fit_head
 
 

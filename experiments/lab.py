@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from experiments.cache import Results, file_digest
+from experiments.cache import Results
 from experiments.config import ExperimentConfig
 from experiments.judges import MaterialJudge
 from unistyle.data.labelled import Photo
-from unistyle.evaluation.measures import split_photos
+from unistyle.data.transfer import read_sized
+from unistyle.evaluation.pairs import split_photos
+from unistyle.files.digest import digest, file_digest
 from unistyle.network.encoder import EncoderConfig
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.teachers.gatys import GatysCache, GatysConfig, read_sized
-from unistyle.teachers.masks import SaliencyTeacher, digest
+from unistyle.teachers.cache import GatysCache
+from unistyle.teachers.gatys import GatysConfig
+from unistyle.teachers.masks import SaliencyTeacher
 from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
 from unistyle.teachers.vgg import VGG19
 
@@ -102,3 +105,6 @@ class Lab:
 
 def name_of(photo: Photo) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
+
+
+HIGH, LOW = ("foliage", "fabric", "stone"), ("glass", "metal", "plastic")  # mean IU of these on the slides

@@ -9,7 +9,7 @@ from experiments.lab import Lab
 from experiments.report import Figures
 from unistyle.data.labelled import Photo
 from unistyle.evaluation.sheets import page
-from unistyle.files.photos import to_pil
+from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 
 

@@ -1,33 +1,37 @@
 """How near the style and how far from the photo: the network, the teacher, and AdaIN of the whole photo pasted in."""
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 
+from experiments import plots, quality, report
 from experiments.lab import Lab, name_of
-from unistyle.evaluation import measures as evaluation
+from experiments.report import Figures, mean
+from unistyle.data.transfer import Job
+from unistyle.evaluation.methods import Method, network_method, photo_method, whole_method
+from unistyle.evaluation.pairs import Pair, load_pair, make_pairs
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import style_scores
-from unistyle.teachers.gatys import Job
 
 METHODS = ("photo", "gatys", "whole", "network")
 
 
-def method_of(lab: Lab, name: str) -> evaluation.Method:
+def method_of(lab: Lab, name: str) -> Method:
     """The methods by name; `whole` is AdaIN of the whole photo, pasted through the mask."""
     makers = {
-        "photo": lambda: evaluation.photo_method,
+        "photo": lambda: photo_method,
         "gatys": lambda: lambda *job: lab.gatys.restyle(Job(job[0], job[2], job[1], job[3])),
-        "whole": lambda: evaluation.whole_method(lab.model.network),
-        "network": lambda: evaluation.network_method(lab.model.network),
+        "whole": lambda: whole_method(lab.model.network),
+        "network": lambda: network_method(lab.model.network),
     }
     return makers[name]()
 
 
-def pairs_of(lab: Lab, method: str) -> list[evaluation.Pair]:
+def pairs_of(lab: Lab, method: str) -> list[Pair]:
     """The pairs of the evaluation; for the optimisation only as many as the settings say."""
     count = lab.config.gatys.others or lab.config.pairs if method == "gatys" else lab.config.pairs
     contents = lab.photos["val"]
-    pairs = evaluation.make_pairs(contents, contents + lab.photos["train"], lab.config.pairs, lab.config.seed)
+    pairs = make_pairs(contents, contents + lab.photos["train"], lab.config.pairs, lab.config.seed)
     return pairs[:count]
 
 
@@ -46,12 +50,34 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
             progress(method, index + 1, len(pairs))
 
 
-def scored(lab: Lab, pair: evaluation.Pair, method: str) -> Row:
+def scored(lab: Lab, pair: Pair, method: str) -> Row:
     """Scores of one pair."""
-    job = evaluation.load_pair(pair)
+    job = load_pair(pair)
     known = method == "gatys" and lab.gatys.path(job).is_file()
     run = method_of(lab, method)
     start = time.perf_counter()
     result = run(job.photo, job.region, job.style, job.style_region)
     seconds = float("nan") if known else time.perf_counter() - start
     return style_scores(lab.vgg, job, result) | {"seconds": seconds}
+
+
+def quality_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
+    """Distances to style and photo of every method, with their spread."""
+    lines = []
+    for method in quality.METHODS:
+        own = [r for r in rows if r["method"] == method]
+        middle = lambda score, own=own: statistics.median(r[score] for r in own)  # noqa: E731
+        lines.append((method, str(len(own)), middle("relative"), middle("moments"), middle("content"),
+                      middle("shading"), mean(r["seconds"] for r in own)))  # fmt: skip
+    for score, label in (
+        ("relative", "Gram distance, untouched photo = 1"),
+        ("moments", "moment distance"),
+        ("content", "content distance"),
+    ):
+        groups = {m: [r[score] for r in rows if r["method"] == m] for m in quality.METHODS}
+        plots.spread(groups, label, figures.path(f"quality-{score}"))
+    heads = ("method", "pairs", "Gram", "moments", "content", "shading", "seconds a photo")
+    captions = [
+        figures.text(f"quality-{s}", f"{s}: spread over pairs") for s in ("relative", "moments", "content")
+    ]
+    return "\n\n".join(["## Style and content", "Medians.", report.table(heads, lines), *captions])

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from experiments import plots, report, saliency
 from experiments.lab import Lab, name_of
 from experiments.metrics import mask_scores
+from experiments.report import Figures, group_mean
 from unistyle.evaluation.measures import predicted_mask
 from unistyle.evaluation.rows import Row
 from unistyle.maths.masks import THRESHOLDS, best_threshold, has_boundary
@@ -45,3 +47,22 @@ def _rows(lab: Lab, method: str, progress: Callable[[str, int, int], None]) -> I
     for photo, mask, wanted in zip(chosen, masks, annotated, strict=True):
         names = {"photo": name_of(photo), "material": photo.path.parent.name, "method": method}
         yield names | {"threshold": threshold} | mask_scores(mask > threshold, wanted)
+
+
+def saliency_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
+    """Accuracy and mean IU a material of every method."""
+    panels = {
+        title: {m: {k: group_mean(rows, score, method=m, material=k) for k in lab.materials}
+                for m in saliency.METHODS}
+        for title, score in (("pixel accuracy", "accuracy"), ("mean IU", "mean_iu"))
+    }  # fmt: skip
+    plots.bars(panels, figures.path("saliency"), lab.materials)
+    lines = [
+        (m, *(group_mean(rows, s, method=m) for s in ("threshold", "accuracy", "mean_iu")))
+        for m in saliency.METHODS
+    ]
+    caption = f"{len({r['photo'] for r in rows})} photos with a boundary, each method at its best threshold"
+    return "\n\n".join(
+        ["## Where the material is", figures.text("saliency", caption),
+         report.table(("masks", "threshold", "pixel accuracy", "mean IU"), lines)]
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.commands import bank
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
-from unistyle.styles.codes import StyleBank
+from unistyle.styles.bank import StyleBank
 
 # Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

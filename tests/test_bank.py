@@ -13,10 +13,13 @@ from PIL import Image, ImageFont
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unistyle.checkpoint.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.errors import CheckpointError, UnknownName
 from unistyle.evaluation.thumbnails import GAP, SIDE, Cell, page, shorten, thumbnails
-from unistyle.styles.codes import StyleBank, UnknownName, check_style_name, code_space, exemplar_name
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import code_space
+from unistyle.styles.names import check_style_name, exemplar_name
 
 NAMES = (("stone", "quarry"), ("stone", "wall"), ("metal", "plate"))
 

@@ -16,8 +16,9 @@ from PIL import Image
 import infer
 import unistyle.batch.runner
 from unistyle.batch.budget import Budget
-from unistyle.batch.jobs import UsageError, collect
+from unistyle.batch.jobs import collect
 from unistyle.batch.manifest import Manifest
+from unistyle.errors import UsageError
 from unistyle.restyle.pipeline import UniStyle
 
 

@@ -10,18 +10,13 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unistyle.checkpoint.checkpoint import (
-    FILE_NAME,
-    VERSION,
-    Checkpoint,
-    CheckpointError,
-    load_checkpoint,
-    locate,
-    save_checkpoint,
-)
+from unistyle.checkpoint.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, locate, save_checkpoint
+from unistyle.checkpoint.tensors import VERSION
 from unistyle.data.labelled import Photo
-from unistyle.styles.codes import StyleBank, UnknownName, nearest
-from unistyle.training.finish import choose_exemplars
+from unistyle.errors import CheckpointError, UnknownName
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import nearest
+from unistyle.styles.exemplars import choose_exemplars
 
 
 def rewrite(source, target, change_metadata=lambda m: m, change_tensors=lambda t: t):

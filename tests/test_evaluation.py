@@ -14,15 +14,26 @@ from test_gatys import TinyVGG, make_job
 from torch.testing import assert_close
 
 from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from unistyle.commands import evaluate as evaluate_command
 from unistyle.data.labelled import Photo, material_photos
 from unistyle.evaluation import measures as evaluation
+from unistyle.evaluation.failures import failure_kind
+from unistyle.evaluation.methods import (
+    colour_method,
+    gatys_method,
+    network_method,
+    photo_method,
+    whole_method,
+)
+from unistyle.evaluation.pairs import make_pairs
 from unistyle.evaluation.rows import summary, write_rows
 from unistyle.evaluation.scores import changed, rim, shading, style_scores
-from unistyle.evaluation.sheets import failure_kind
-from unistyle.maths.features import content_distance, gram, gram_distance, periodic_energy, resize_regions
+from unistyle.maths.features import content_distance, gram, gram_distance, periodic_energy
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
-from unistyle.styles.codes import StyleBank
+from unistyle.restyle.pipeline import UniStyle
+from unistyle.styles.bank import StyleBank
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.vgg import STYLE_LAYERS
 
@@ -158,18 +169,18 @@ def test_changed_counts_8_bit_values_outside():
 
 def test_pairs_are_fixed_and_of_two_materials(data):
     val, train = photos(data), photos(data, "train")
-    pairs = evaluation.make_pairs(val, val + train, 20, seed=0)
+    pairs = make_pairs(val, val + train, 20, seed=0)
     assert len(pairs) == 20
     assert all(pair.content.label != pair.style.label for pair in pairs)
     assert {pair.content for pair in pairs} == set(val)
-    assert pairs == evaluation.make_pairs(val[::-1], (val + train)[::-1], 20, seed=0)
-    assert pairs != evaluation.make_pairs(val, val + train, 20, seed=1)
+    assert pairs == make_pairs(val[::-1], (val + train)[::-1], 20, seed=0)
+    assert pairs != make_pairs(val, val + train, 20, seed=1)
 
 
 def test_no_pairs_is_an_error(data):
     one = [p for p in photos(data) if p.label == 0]
     with pytest.raises(ValueError, match="two materials"):
-        evaluation.make_pairs(one, one, 5, seed=0)
+        make_pairs(one, one, 5, seed=0)
 
 
 def test_photos_with_tiny_masks_are_passed_by(data, tmp_path):
@@ -178,19 +189,19 @@ def test_photos_with_tiny_masks_are_passed_by(data, tmp_path):
     Image.fromarray(mask).save(tmp_path / "tiny.png")
     val = photos(data)
     tiny = Photo(val[0].path, tmp_path / "tiny.png", 0)
-    pairs = evaluation.make_pairs([tiny, *val[1:]], [tiny, *val[1:]], 30, seed=0)
+    pairs = make_pairs([tiny, *val[1:]], [tiny, *val[1:]], 30, seed=0)
     assert all(tiny not in pair for pair in pairs)
 
 
 def test_methods_keep_to_the_region(vgg, checkpoint):
-    network = evaluation.UniStyle.from_pretrained(checkpoint, device="cpu").network
+    network = UniStyle.from_pretrained(checkpoint, device="cpu").network
     job = make_job()
     methods = {
-        "photo": evaluation.photo_method,
-        "colour": evaluation.colour_method,
-        "gatys": evaluation.gatys_method(vgg, GatysConfig(iterations=2)),
-        "network": evaluation.network_method(network),
-        "whole": evaluation.whole_method(network),
+        "photo": photo_method,
+        "colour": colour_method,
+        "gatys": gatys_method(vgg, GatysConfig(iterations=2)),
+        "network": network_method(network),
+        "whole": whole_method(network),
     }
     for name, method in methods.items():
         result = method(job.photo, job.region, job.style, job.style_region)
@@ -200,8 +211,8 @@ def test_methods_keep_to_the_region(vgg, checkpoint):
 
 
 def test_evaluate_style_names_photo_and_style(vgg, data):
-    pairs = evaluation.make_pairs(photos(data), photos(data), 3, seed=0)
-    rows = list(evaluation.evaluate_style(pairs, evaluation.photo_method, vgg))
+    pairs = make_pairs(photos(data), photos(data), 3, seed=0)
+    rows = list(evaluation.evaluate_style(pairs, photo_method, vgg))
     assert [row["photo"] for row in rows] == [
         f"{p.content.path.parent.name}/{p.content.path.stem}" for p in pairs
     ]
@@ -209,9 +220,9 @@ def test_evaluate_style_names_photo_and_style(vgg, data):
 
 
 def test_a_style_of_the_bank_is_measured_against_the_exemplar_used(vgg, data, checkpoint):
-    model = evaluation.UniStyle.from_pretrained(checkpoint, device="cpu")
+    model = UniStyle.from_pretrained(checkpoint, device="cpu")
     exemplars = {f"{p.path.parent.name}/{p.path.stem}": p for p in photos(data, "train")}
-    pairs = evaluation.make_pairs(photos(data), photos(data), 3, seed=0)
+    pairs = make_pairs(photos(data), photos(data), 3, seed=0)
     rows = list(evaluation.evaluate_bank(model, pairs, exemplars, vgg))
     assert [row["style"] for row in rows] == [f"{p.style.path.parent.name}/0" for p in pairs]
     assert all(row["outside"] == 0 for row in rows)
@@ -242,7 +253,7 @@ def test_masks_are_scored_against_the_annotation(data, annotated, monkeypatch):
 
 
 def run(capsys, *arguments):
-    evaluation.main([str(x) for x in arguments])
+    evaluate_command.main([str(x) for x in arguments])
     return capsys.readouterr().out
 
 
@@ -298,7 +309,7 @@ def test_the_bank_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
 def test_the_style_command_asks_for_a_checkpoint(data, monkeypatch, vgg):
     monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
     with pytest.raises(SystemExit, match="--checkpoint is missing"):
-        evaluation.main(["style", "--data", str(data)])
+        evaluate_command.main(["style", "--data", str(data)])
 
 
 def test_the_sheet_command(data, checkpoint, tmp_path, capsys):

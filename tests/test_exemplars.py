@@ -18,11 +18,10 @@ from safetensors.torch import load_file
 
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import load_checkpoint
-from unistyle.files.photos import ImageError
+from unistyle.errors import ImageError, StyleError
 from unistyle.styles.codes import encode_photo
 from unistyle.styles.exemplars import (
     Exemplar,
-    StyleError,
     bank_of,
     choose,
     medoids,

@@ -14,10 +14,9 @@ from experiments import plots, report, study
 from experiments.__main__ import parse
 from experiments.cache import Results
 from experiments.config import ExperimentConfig, GatysSubset
-from experiments.findings import HIGH, LOW
-from experiments.lab import Lab
+from experiments.lab import HIGH, LOW, Lab
 from experiments.metrics import mask_scores
-from experiments.resegmentation import subset
+from experiments.resegmentation import SLIDES, claims, subset
 from experiments.words import link
 from unistyle.data.labelled import Photo
 from unistyle.teachers.classifier import MaterialClassifier
@@ -65,11 +64,11 @@ def test_claims_are_marked_by_their_figures():
     high = {"foliage": 0.8, "fabric": 0.7, "stone": 0.9}
     rows = [
         {"pipeline": p, "material": m, "content": c, f"{j}_mean_iu": high.get(m, 0.3)}
-        for p in ("network", "gatys") for c in study.SLIDES for m in (*HIGH, *LOW)
+        for p in ("network", "gatys") for c in SLIDES for m in (*HIGH, *LOW)
         for j in ("saliency",)
     ]  # fmt: skip
     rows = [r | {"segmenter_mean_iu": 1 - r["saliency_mean_iu"]} for r in rows]
-    marks = {(c[0].split(" ")[0], c[2], c[3]): c[-1] for c in study.claims(rows)}
+    marks = {(c[0].split(" ")[0], c[2], c[3]): c[-1] for c in claims(rows)}
     assert marks["foliage,", "network", "saliency"] == "yes"
     assert marks["foliage,", "network", "segmenter"] == "no"
 

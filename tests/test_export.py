@@ -15,9 +15,13 @@ from torch import nn
 
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.commands import export as export_command
 from unistyle.export import programs as export
 from unistyle.export import resizing as exportable
-from unistyle.maths.features import resize_regions
+from unistyle.export.check import TOLERANCE, check, onnx_session, reference
+from unistyle.export.modules import _seen_size, one_pass
+from unistyle.files.tensors import to_tensor
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.model import SIGHT
 
 SIZES = ((48, 64), (97, 131), (32, 32), (33, 45), (289, 300), (300, 288), (333, 411), (150, 601), (210, 160),
@@ -32,7 +36,7 @@ def loaded(checkpoint):
 @pytest.fixture(scope="module")
 def program(loaded):
     """The program that takes codes; made once, because it takes a quarter of a minute."""
-    return export.export_program(export.one_pass(loaded))
+    return export.export_program(one_pass(loaded))
 
 
 def rand(*shape, seed=0):
@@ -60,18 +64,18 @@ def test_materials_are_looked_for_at_the_networks_size():
     for height in range(32, 1400, 37):
         for width in range(32, 1400, 11):
             scale = min(1, SIGHT / min(height, width))
-            assert export._seen_size((height, width)) == [round(height * scale), round(width * scale)]
+            assert _seen_size((height, width)) == [round(height * scale), round(width * scale)]
 
 
 @pytest.mark.parametrize("size", [(48, 64), (97, 131), (333, 411)])
 def test_the_module_to_export_is_the_network(loaded, size):
-    photo, network = export.to_tensor(make_photo(*size))[None], loaded.network
+    photo, network = to_tensor(make_photo(*size))[None], loaded.network
     codes, routes = loaded.bank.codes[None, :2], torch.tensor([[1.0, 0], [0, 1], [1, 0]])
     with torch.no_grad():
         wanted = network(photo, codes, routes=routes)
-        image, alpha = export.one_pass(loaded)(photo, codes, routes)
-        styled, _ = export.one_pass(loaded, "stone")(photo)
-        by_style, _ = export.reference(network, photo, loaded.bank.codes[:2])
+        image, alpha = one_pass(loaded)(photo, codes, routes)
+        styled, _ = one_pass(loaded, "stone")(photo)
+        by_style, _ = reference(network, photo, loaded.bank.codes[:2])
     for got, want in ((image, wanted.image), (alpha, wanted.alpha), (styled, by_style)):
         torch.testing.assert_close(got, want, rtol=0, atol=1 / 255)
 
@@ -89,7 +93,7 @@ def test_a_program_of_torch_export_gives_the_networks_result_at_any_size(
     about = json.loads(extra["unistyle.json"])
     assert json.loads(about["materials"]) == ["leather", "stone", "metal"]
     for size, batch, regions in ((SIZES[1], 1, 1), (SIZES[2], 3, 2), (SIZES[6], 1, 2)):
-        photo = torch.stack([export.to_tensor(make_photo(*size, seed=i)) for i in range(batch)])
+        photo = torch.stack([to_tensor(make_photo(*size, seed=i)) for i in range(batch)])
         codes = loaded.bank.codes[:regions].expand(batch, -1, -1)
         routes = F.one_hot(torch.arange(3) % regions, regions).float()
         with torch.no_grad():
@@ -113,25 +117,25 @@ def onnx_file(loaded, program, tmp_path_factory):
 
 def test_onnx_is_the_network_on_ten_sizes(loaded, onnx_file):
     photos = (make_photo(*size, seed=i) for i, size in enumerate(SIZES))
-    found = list(export.check(loaded, onnx_file, photos))
+    found = list(check(loaded, onnx_file, photos))
     print("\n".join(map(str, found)))
     assert [each.size for each in found] == list(SIZES)
-    assert max(max(each.image, each.alpha) for each in found) <= export.TOLERANCE
+    assert max(max(each.image, each.alpha) for each in found) <= TOLERANCE
     assert max(each.covered for each in found) > 0.3
 
 
 def test_onnx_takes_batches_and_several_regions(loaded, onnx_file):
-    photo = torch.stack([export.to_tensor(make_photo(61, 83, seed=i)) for i in range(3)])
+    photo = torch.stack([to_tensor(make_photo(61, 83, seed=i)) for i in range(3)])
     codes, routes = loaded.bank.codes[None, 1:].expand(3, -1, -1), torch.tensor([[1.0, 0], [0, 1], [0, 0]])
     with torch.no_grad():
         wanted = loaded.network(photo, codes, routes=routes).image
     inputs = {"photo": photo.numpy(), "codes": codes.numpy(), "routes": routes.numpy()}
-    image, _ = export.onnx_session(onnx_file).run(None, inputs)
+    image, _ = onnx_session(onnx_file).run(None, inputs)
     assert np.abs(image - wanted.numpy()).max() <= 2 / 255
 
 
 def test_onnx_says_what_it_takes_and_holds_the_bank(loaded, onnx_file):
-    session = export.onnx_session(onnx_file)
+    session = onnx_session(onnx_file)
     assert {i.name: i.shape for i in session.get_inputs()} == {
         "photo": ["batch", 3, "height", "width"],
         "codes": ["batch", "regions", loaded.network.stylizer.code_size],
@@ -149,10 +153,10 @@ def test_check_ends_with_one_where_the_difference_is_large(
 ):
     make_photo(120, 140).save(tmp_path / "a.png")
     arguments = ["check", str(checkpoint), str(onnx_file), str(tmp_path / "a.png")]
-    assert export.main(arguments) == 0
+    assert export_command.main(arguments) == 0
     assert "97 x 131" in capsys.readouterr().out
     monkeypatch.setattr(export, "TOLERANCE", -1)
-    assert export.main(arguments) == 1
+    assert export_command.main(arguments) == 1
 
 
 def test_what_cannot_be_exported_is_said(checkpoint, tmp_path, capsys):
@@ -164,7 +168,7 @@ def test_what_cannot_be_exported_is_said(checkpoint, tmp_path, capsys):
         (["onnx", tmp_path / "none.safetensors", "--out", tmp_path / "a.onnx"], "no such file"),
         (["check", checkpoint, checkpoint, checkpoint], "onnxruntime cannot use it"),
     ):
-        assert export.main([str(a) for a in arguments]) == 2
+        assert export_command.main([str(a) for a in arguments]) == 2
         assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -15,8 +15,8 @@ from unistyle.maths.features import (
     moments,
     normalise,
     regional_adain,
-    resize_regions,
 )
+from unistyle.maths.resizing import resize_regions
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 

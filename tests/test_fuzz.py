@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from unistyle.checkpoint.checkpoint import CheckpointError, load_checkpoint
+from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.checkpoint.header import MOST
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
-from unistyle.styles.codes import StyleBank, code_space
+from unistyle.errors import CheckpointError
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import code_space
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300

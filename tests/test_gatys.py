@@ -8,9 +8,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
-from unistyle.maths.features import content_distance, gram, gram_distance, resize_regions
+from unistyle.commands.gatys import main
+from unistyle.data.transfer import Job, read_sized
+from unistyle.maths.features import content_distance, gram, gram_distance
+from unistyle.maths.resizing import resize_regions
 from unistyle.teachers import gatys
-from unistyle.teachers.gatys import GatysCache, GatysConfig, Job, main, restyle
+from unistyle.teachers.cache import GatysCache
+from unistyle.teachers.gatys import GatysConfig, restyle
 from unistyle.teachers.vgg import STYLE_LAYERS, VGG19
 
 
@@ -282,4 +286,4 @@ def test_a_mask_of_another_size_than_its_photo_is_refused(tmp_path):
     Image.new("RGB", (8, 6)).save(tmp_path / "photo.png")
     Image.new("L", (6, 8)).save(tmp_path / "mask.png")
     with pytest.raises(ValueError, match=r"6x8.*8x6"):
-        gatys.read_sized(tmp_path / "photo.png", tmp_path / "mask.png", 256)
+        read_sized(tmp_path / "photo.png", tmp_path / "mask.png", 256)

@@ -14,19 +14,12 @@ from conftest import make_photo
 from PIL import ExifTags, Image, ImageCms
 from upath import UPath
 
+from unistyle.errors import ImageError
 from unistyle.files import photos as images
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import (
-    ImageError,
-    list_images,
-    photo_from_pil,
-    read_image,
-    read_mask,
-    read_photo,
-    to_pil,
-    to_tensor,
-    walk,
-)
+from unistyle.files.folders import _entries, list_images, walk
+from unistyle.files.photos import photo_from_pil, read_image, read_mask, read_photo
+from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.files.writing import FORMATS, encode_image, save_png
 
 # What a viewer does to the stored pixels for each EXIF orientation (Exif 2.3, tag 0x0112).
@@ -401,7 +394,7 @@ def test_walk_follows_links_once_and_tells_what_it_could_not_search(tmp_path, mo
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "outside").symlink_to(tmp_path / "a")
     (tmp_path / "itself").symlink_to("itself")
-    entries = images._entries
+    entries = _entries
     closed = PermissionError(13, "Permission denied")
 
     def refuse(folder):

@@ -13,9 +13,10 @@ from PIL import Image
 
 import infer
 from unistyle import UniStyle
-from unistyle.files.photos import ImageError, photo_from_pil
-from unistyle.restyle.pipeline import Plan
-from unistyle.styles.codes import UnknownName, nearest
+from unistyle.errors import ImageError, UnknownName
+from unistyle.files.photos import photo_from_pil
+from unistyle.restyle.plan import Plan
+from unistyle.styles.codes import nearest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 

@@ -10,12 +10,14 @@ from PIL import Image
 from torch import nn
 from torchvision import tv_tensors
 
-from unistyle.data.labelled import material_photos
+from unistyle.commands.saliency import main
+from unistyle.data.labelled import hold_out, material_photos
 from unistyle.evaluation.saliency import score_table
-from unistyle.files.photos import read_mask, to_tensor
+from unistyle.files.photos import read_mask
+from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold
 from unistyle.network.encoder import EncoderConfig
-from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head, hold_out
+from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head
 from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 from unistyle.teachers.objects import (
@@ -26,7 +28,7 @@ from unistyle.teachers.objects import (
     soft_iou_loss,
     train_objects,
 )
-from unistyle.teachers.saliency import SaliencyConfig, _Networks, calibrate, load_or_train, main
+from unistyle.teachers.saliency import SaliencyConfig, _Networks, calibrate, load_or_train
 
 
 class TinyEncoder(nn.Module):

@@ -11,11 +11,13 @@ from PIL import Image
 from torch.testing import assert_close
 
 from unistyle import UniStyle
-from unistyle.devices import map_on_cores, use_onednn
+from unistyle.devices import map_on_cores
 from unistyle.maths.features import moments
+from unistyle.maths.resizing import part_of_resized
 from unistyle.restyle import pipeline as pipeline_module
 from unistyle.restyle import tiles as tiles_module
-from unistyle.restyle.tiles import GRID, merged, part_of_resized, restyle_in_tiles, tiles
+from unistyle.restyle.cpu import use_onednn
+from unistyle.restyle.tiles import GRID, merged, restyle_in_tiles, tiles
 
 
 @pytest.fixture

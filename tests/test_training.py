@@ -15,22 +15,17 @@ import torch
 from PIL import Image
 
 import train
-from unistyle.data.labelled import (
-    MaskedPhotos,
-    Photo,
-    StylePairs,
-    crop,
-    fit,
-    material_photos,
-    materials_of,
-    object_photos,
-)
+from unistyle.data.labelled import Photo, material_photos, materials_of, object_photos
+from unistyle.data.pairs import MaskedPhotos, StylePairs
+from unistyle.data.views import crop, fit
 from unistyle.maths.features import periodic_energy
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.network.vocabulary import with_vocabulary
 from unistyle.teachers.vgg import VGG19
 from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig
 from unistyle.training.finish import annotated_photos
+from unistyle.training.loop import make_optimizer, make_schedule
 from unistyle.training.losses import (
     VGGTargets,
     describe_photo,
@@ -39,8 +34,7 @@ from unistyle.training.losses import (
     segmentation_term,
     style_terms,
 )
-from unistyle.training.preparation import with_vocabulary
-from unistyle.training.trainer import Student, make_optimizer, make_schedule
+from unistyle.training.student import Student
 
 ROOT = Path(__file__).parent.parent
 MATERIALS = ("brick", "wool")  # as in conftest

@@ -17,11 +17,11 @@ from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.commands import bank
 from unistyle.data.labelled import Photo
+from unistyle.data.transfer import Job
 from unistyle.evaluation.scores import style_scores
 from unistyle.files.samples import sample_photos
 from unistyle.styles.codes import code_space
 from unistyle.styles.exemplars import Exemplar, read_exemplar
-from unistyle.teachers.gatys import Job
 from unistyle.teachers.vgg import VGG19
 from unistyle.training import new_styles as tuning
 from unistyle.training.config import StyleConfig

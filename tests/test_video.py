@@ -14,8 +14,7 @@ from test_infer import files, infer
 
 from unistyle import UniStyle
 from unistyle.video import clips
-from unistyle.video import runner as video
-from unistyle.video.memory import Memory, is_cut, shift, stillness
+from unistyle.video.memory import SMOOTHING, Memory, is_cut, shift, stillness
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install -e '.[video]'")
 EVERY = (0, 1, 2, 4, 7, 8)  # times of frames, as a phone records them
@@ -378,4 +377,4 @@ def test_a_region_that_is_gone_leaves_its_average(model):
 def test_frames_come_one_a_call(model):
     with pytest.raises(ValueError, match="one a call"):
         model.restyle_batch([make_photo(), make_photo()], "stone", memory=Memory())
-    assert video.SMOOTHING == 0.8
+    assert SMOOTHING == 0.8

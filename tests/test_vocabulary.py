@@ -23,11 +23,11 @@ from unistyle.files.photos import read_mask
 from unistyle.network.encoder import STRIDES
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
-from unistyle.styles.codes import StyleBank
+from unistyle.network.vocabulary import with_vocabulary
+from unistyle.styles.bank import StyleBank
 from unistyle.training import new_materials as vocabulary
 from unistyle.training.config import VocabularyConfig
 from unistyle.training.new_materials import Foreground, VocabularyTrainer, held_term, largest, moved
-from unistyle.training.preparation import with_vocabulary
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 

@@ -2,29 +2,20 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from unistyle.files.photos import SUFFIXES
+from unistyle.errors import UsageError
+from unistyle.files.folders import SUFFIXES, VIDEO_FORMATS, VIDEO_SUFFIXES
 from unistyle.files.places import Place, is_local, place, relative, search
 from unistyle.files.writing import FORMATS
+from unistyle.restyle.pipeline import MAX_SIZE
 
 NAMED = 3  # pairs that an error names
-# `.ts` is not among them, which is a program far more often than a video.
-VIDEO_SUFFIXES = {
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv"),
-    *(".3gp", ".ogv"),
-}
-# The kinds of files that videos are written to; others become the first.
-VIDEO_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-
-
-class UsageError(ValueError):
-    """A command that cannot be carried out as it was given."""
 
 
 @dataclass(frozen=True)
@@ -204,3 +195,21 @@ def _check_conflicts(jobs: list[Job], save_mask: bool) -> None:
             + "\nRename one of each pair, or move it to another folder; for single files give the folder that holds "
             "both"
         )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done to every photo; see `infer.py`."""
+
+    strength: float = 1.0
+    color: str = "style"
+    max_size: int | None = MAX_SIZE
+    format: str = "png"
+    masked: bool = False
+    save_mask: bool = False
+    overwrite: bool = False
+    batch_size: int = 1
+
+    def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
+        """Files of a job that are still to be written."""
+        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]

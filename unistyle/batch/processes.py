@@ -10,13 +10,9 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
-from unistyle.batch.jobs import UsageError
+from unistyle.errors import Abandoned, UsageError
 
 T = TypeVar("T")
-
-
-class Abandoned(RuntimeError):
-    """Another process has ended, so that nothing can be agreed upon any more."""
 
 
 def connect(device: str) -> PartialState:

@@ -1,31 +1,11 @@
 """What is left to do of a run that may have been interrupted, and what is done to every photo."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from unistyle.batch.jobs import Found, Job, UsageError
+from unistyle.batch.jobs import Found, Job, Options
 from unistyle.batch.manifest import Manifest, differences, line, record
-from unistyle.files.places import Place, present
-from unistyle.restyle.pipeline import MAX_SIZE
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is done to every photo; see `infer.py`."""
-
-    strength: float = 1.0
-    color: str = "style"
-    max_size: int | None = MAX_SIZE
-    format: str = "png"
-    masked: bool = False
-    save_mask: bool = False
-    overwrite: bool = False
-    batch_size: int = 1
-
-    def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
-        """Files of a job that are still to be written."""
-        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]
+from unistyle.errors import UsageError
+from unistyle.files.places import present
 
 
 def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) -> tuple[list[Job], int]:

@@ -1,6 +1,5 @@
 """The loop over many photos: decode, network and encode at the same time, in bounded memory."""
 
-import errno
 import sys
 import threading
 import time
@@ -14,24 +13,20 @@ from PIL import Image
 from tqdm import tqdm
 
 from unistyle.batch.budget import Budget
-from unistyle.batch.jobs import Job
+from unistyle.batch.jobs import Job, Options
+from unistyle.batch.journal import FATAL, Counts
 from unistyle.batch.manifest import Manifest, record
-from unistyle.batch.resume import Options
 from unistyle.devices import cores
-from unistyle.files.photos import ImageError, Photo, read_mask, read_photo
+from unistyle.errors import CannotGoOn, ImageError
+from unistyle.files.photos import Photo, read_mask, read_photo
 from unistyle.files.places import Place, is_local, write_whole
 from unistyle.files.writing import encode_image
-from unistyle.restyle.pipeline import Plan, Result, UniStyle
+from unistyle.restyle.pipeline import Result, UniStyle
+from unistyle.restyle.plan import Plan
 
 # Pixels of the photos in memory at a time, at some 20 bytes each; a larger photo goes alone.
 IN_FLIGHT = 48_000_000
 SAME = 2  # seconds in which another signal is the same one: a launcher passes on what the terminal has sent already
-# Errors of a folder, not of a photo: every further photo would meet them, and its work be lost.
-FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-
-
-class CannotGoOn(Exception):
-    """Results cannot be written any more; what is written stays, and the same command goes on from there."""
 
 
 @dataclass
@@ -43,17 +38,6 @@ class Item:
     mask: Image.Image | None
     pixels: int
     seconds: float
-
-
-@dataclass
-class Counts:
-    """Photos by what became of them in this run."""
-
-    written: int = 0
-    failed: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.written} written, {self.failed} failed"
 
 
 @dataclass

@@ -11,60 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from unistyle.checkpoint.header import (
-    bank_names,
-    brief,
-    check_fit,
-    check_plausible,
-    check_size,
-    network_config,
-    part,
-)
-from unistyle.files.atomic import atomic
+from unistyle.checkpoint.header import bank_names, brief, check_fit, check_plausible, network_config, part
+from unistyle.checkpoint.tensors import CHECKPOINT, read_tensors, write_tensors
+from unistyle.errors import CheckpointError
 from unistyle.network.model import UniStyleNetwork
-from unistyle.styles.codes import StyleBank
+from unistyle.styles.bank import StyleBank
 
-VERSION = 1
 FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
-
-
-class Kind(NamedTuple):
-    """A kind of safetensors file.
-
-    format, version: in its header, the version being the highest that this code reads; what: what it is called;
-    maker: the command that makes such files; use: what takes them.
-    """
-
-    format: str
-    version: int
-    what: str
-    maker: str
-    use: str
-
-
-CHECKPOINT = Kind(
-    "unistyle", VERSION, "UniStyle checkpoint", "train.py", "--checkpoint and python -m unistyle.bank merge"
-)
-STYLE = Kind(
-    "unistyle-style",
-    1,
-    "UniStyle style file",
-    "python -m unistyle.bank export",
-    "python -m unistyle.bank import",
-)
-
-
-class CheckpointError(ValueError):
-    """A checkpoint, or a style file, that cannot be found or used, with the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +81,6 @@ def plain_state(network: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
-    """Write a file of a kind, complete or not at all; returns it."""
-    metadata = {"format": kind.format, "version": str(kind.version), **metadata}
-    with atomic(path) as temporary:
-        # Not by `save_file`, whose files are readable to their owner alone.
-        temporary.write_bytes(save(tensors, metadata=metadata))
-    return path
-
-
 def _stored(value: Tensor, half: bool | None) -> Tensor:
     value = value.detach().cpu().contiguous()
     if half is False or not value.is_floating_point() or value.ndim < 2 or not value.numel():
@@ -180,43 +130,6 @@ def _because(what: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from error
-
-
-def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors, fp32 if they are floats, of a file of a kind and of a version that this code reads;
-    nothing is unpickled. Raises CheckpointError."""
-    try:
-        check_size(path)
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_kind(path, metadata, kind)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-        bad = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
-    except CheckpointError:
-        raise
-    # The last three are PyTorch's, for a shape or a type of number that it does not have.
-    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path}: truncated, or not a safetensors file ({brief(error)}); fetch it again"
-        ) from error
-    if bad:
-        raise CheckpointError(
-            f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
-        )
-    return metadata, tensors
-
-
-def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
-    got, version = metadata.get("format"), metadata.get("version", "")
-    if got != kind.format or not re.fullmatch("[0-9]{1,9}", version):
-        other = next((k for k in (CHECKPOINT, STYLE) if got == k.format != kind.format), None)
-        found = f"a {other.what}, which is for {other.use}" if other else "a safetensors file"
-        raise CheckpointError(f"{path}: {found}, but not a {kind.what}; give one made by {kind.maker}")
-    if int(version) > kind.version:
-        raise CheckpointError(
-            f"{path}: format version {version}, this program reads up to {kind.version}; update unistyle"
-        )
 
 
 def locate(source: str | Path, revision: str | None = None) -> Path:

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unistyle.checkpoint.checkpoint import STYLE, CheckpointError, read_tensors, write_tensors
 from unistyle.checkpoint.header import brief, is_name
-from unistyle.styles.codes import StyleBank, check_style_name
+from unistyle.checkpoint.tensors import STYLE, read_tensors, write_tensors
+from unistyle.errors import CheckpointError
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.names import check_style_name
 
 
 class StyleFile(NamedTuple):

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unistyle.batch.jobs import UsageError
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.commands.arguments import whole_number
+from unistyle.errors import UsageError
 from unistyle.evaluation.thumbnails import thumbnails
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.codes import StyleBank, code_space
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import code_space
 from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplars, style_folders
 
 

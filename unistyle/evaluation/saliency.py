@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from unistyle.data.labelled import Photo
-from unistyle.files.photos import read_mask, to_tensor
+from unistyle.files.photos import read_mask
+from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold, has_boundary, mean_iu, pixel_accuracy
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unistyle.data.transfer import Job
 from unistyle.maths.features import (
     EPS,
     content_distance,
@@ -13,9 +14,8 @@ from unistyle.maths.features import (
     moment_distance,
     moments,
     periodic_energy,
-    resize_regions,
 )
-from unistyle.teachers.gatys import Job
+from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from torch import Tensor
+
+from unistyle.errors import ImageError
 
 try:
     import pillow_heif
@@ -19,10 +19,7 @@ except ImportError:  # the extra `heif`, without which such a file is refused by
 else:
     pillow_heif.register_heif_opener()
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jfif", ".jp2", ".mpo", ".png", ".webp", ".avif", ".heic", ".heif"),
-    *(".tif", ".tiff", ".bmp", ".gif", ".tga", ".ppm", ".pgm"),
-}
+
 MAX_PIXELS = 512_000_000  # of a file that is read: 1.5 GB as RGB, and more than any camera takes
 
 # Pillow's guard against decompression bombs is one number for the process: above it a warning, above twice of it an
@@ -41,10 +38,6 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class ImageError(ValueError):
-    """A file or an image that cannot be used, with the reason."""
 
 
 class Readable(Protocol):
@@ -246,63 +239,3 @@ def mask_from_pil(photo: Photo | Image.Image) -> Image.Image:
     if photo.opacity is None:
         return grey
     return Image.composite(grey, Image.new("L", grey.size), photo.opacity)
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """RGB or grey PIL image -> float tensor `c h w` in [0, 1]."""
-    array = np.asarray(image, dtype=np.float32) / 255
-    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
-
-
-def as_float(image: Tensor) -> Tensor:
-    """uint8 -> float in [0, 1]."""
-    return image.float() / 255
-
-
-def as_bytes(image: Tensor) -> Tensor:
-    """Float in [0, 1] -> uint8."""
-    return (image.float().clamp(0, 1) * 255).round().byte()
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """Tensor `c h w`, c 1 or 3, float in [0, 1] or uint8 -> 8-bit PIL image."""
-    array = (image if image.dtype == torch.uint8 else as_bytes(image.detach())).cpu().numpy()
-    return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
-
-
-def walk(folder: str | Path) -> tuple[list[Path], list[str]]:
-    """What is below a folder and no folder, sorted, and a message for each folder that could not be searched.
-
-    Hidden files and folders are passed by. Links to folders are followed; a folder that was met before, by
-    another name or in a loop, is passed by. Pipes and links that lead nowhere are listed: reading says so.
-    """
-    files, problems, met, ahead = [], [], set(), [(os.fspath(folder), True)]
-    while ahead:
-        path, is_folder = ahead.pop()
-        if not is_folder:
-            files.append(Path(path))
-        elif (real := os.path.realpath(path)) not in met:
-            met.add(real)
-            try:
-                ahead += reversed(_entries(path))
-            except OSError as error:
-                problems.append(f"{path}: cannot be searched: {error.strerror}")
-    return files, problems
-
-
-def _entries(folder: str) -> list[tuple[str, bool]]:
-    """What a folder holds, sorted: paths, and whether each is a folder."""
-    with os.scandir(folder) as entries:
-        return sorted((entry.path, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """Image files below a folder, sorted; hidden files and folders are passed by, links to folders followed."""
-    return [path for path in walk(folder)[0] if path.suffix.lower() in SUFFIXES and path.is_file()]

@@ -11,7 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import walk
+from unistyle.files.folders import walk
 
 Place = Path | UPath
 LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.tmp")  # what `atomic` leaves behind when its process is killed

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import skimage
 
-from unistyle.batch.jobs import UsageError
-from unistyle.files.photos import list_images
+from unistyle.errors import UsageError
+from unistyle.files.folders import list_images
 
 SAMPLES = (
     "chelsea.png",

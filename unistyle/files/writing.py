@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unistyle.errors import ImageError
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import ImageError
 
 try:
     from isal import isal_zlib

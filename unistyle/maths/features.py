@@ -14,8 +14,6 @@ import torch.nn.functional as F
 from einops import einsum, rearrange, reduce
 from torch import Tensor
 
-from unistyle.export import resizing as exportable
-
 EPS = 1e-5
 # Rec. 709 weights of the luminance of linear RGB; the customary weights for photos in [0, 1].
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -30,19 +28,6 @@ def _full_precision(function: Callable) -> Callable:
             return function(f, *args, **kwargs)
 
     return run
-
-
-def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring regions `b k h w` to a feature map's (height, width): the mean over an area when shrinking, which
-    keeps the sum over regions at most 1."""
-    size = tuple(size)
-    if torch.compiler.is_exporting():
-        return exportable.resize_regions(w, size)
-    if tuple(w.shape[-2:]) == size:
-        return w
-    if w.shape[-2] >= size[0] and w.shape[-1] >= size[1]:
-        return F.adaptive_avg_pool2d(w, size)
-    return F.interpolate(w, size=size, mode="bilinear", align_corners=False)
 
 
 def _weights(w: Tensor) -> Tensor:

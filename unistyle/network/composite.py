@@ -4,8 +4,8 @@ import torch
 from einops import reduce
 from torch import Tensor
 
-from unistyle.maths.features import luminance, resize_regions
-from unistyle.network.layers import resize
+from unistyle.maths.features import luminance
+from unistyle.maths.resizing import resize, resize_regions
 
 # Alpha below this is nothing and above 1 - this everything: what is faint is seen as a halo around an object, and a
 # filter of local linear models leaves much that is faint.

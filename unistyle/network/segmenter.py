@@ -4,7 +4,8 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.network.layers import conv, resize
+from unistyle.maths.resizing import resize
+from unistyle.network.layers import conv
 
 
 class Segmenter(nn.Module):

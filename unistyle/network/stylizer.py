@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.maths.features import correlation, moments, regional_adain, resize_regions
-from unistyle.network.layers import conv, resize
+from unistyle.maths.features import correlation, moments, regional_adain
+from unistyle.maths.resizing import resize, resize_regions
+from unistyle.network.layers import conv
 
 PROJECTIONS = 24  # of a level's features, whose correlations are part of a code
 NOISE_SIDE = 256  # positions after which the noise repeats: 512 pixels of the photo at stride 2

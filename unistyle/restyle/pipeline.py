@@ -6,47 +6,38 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum, reduce
 from PIL import Image
 from torch import Tensor
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from unistyle.checkpoint.hub import HubFolder
-from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision, use_onednn
-from unistyle.files.photos import Photo, as_bytes, as_float, to_pil
+from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision
+from unistyle.errors import UnknownName
+from unistyle.files.photos import Photo
 from unistyle.files.places import Place, place
-from unistyle.maths.features import resize_regions
+from unistyle.files.tensors import as_bytes, as_float, to_pil
+from unistyle.maths.resizing import part_of_resized, resize_regions, shrink
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.model import SMALLEST
-from unistyle.restyle.stack import (
-    AnyPhoto,
-    Stack,
-    as_photo,
-    opaque,
-    shrink,
-    smallest,
-    stack_photos,
-    working_pixels,
-)
-from unistyle.restyle.tiles import part_of_resized, restyle_in_tiles
-from unistyle.styles.codes import UnknownName, encode_photo, nearest
+from unistyle.restyle.cpu import use_onednn
+from unistyle.restyle.overlay import BAND
+from unistyle.restyle.passes import LEAST_AT_ONCE, PIXELS_AT_ONCE, PIXELS_AT_ONCE_ELSEWHERE, _Restyled
+from unistyle.restyle.plan import REST, Plan, Target, _choose
+from unistyle.restyle.stack import AnyPhoto, Stack, as_photo, opaque, smallest, stack_photos, working_pixels
+from unistyle.restyle.tiles import restyle_in_tiles
+from unistyle.styles.codes import encode_photo
 from unistyle.styles.mixing import mix, split_mix
 from unistyle.video.memory import Memory
 
 log = logging.getLogger(__name__)
 
-REST = "*"  # in a mapping: every material that it does not name
+
 MAX_SIZE = 1024  # pixels; the network has seen objects of a few hundred, and larger ones get a finer grain
 COLORS = ("style", "keep")
 FOUND = 0.01  # share of the frame from which a material counts as found
-# Pixels that one pass takes, at some 400 bytes each on a CPU; more go in tiles.
-PIXELS_AT_ONCE = {"cpu": 2**21}
-PIXELS_AT_ONCE_ELSEWHERE = 2**24
-LEAST_AT_ONCE = 2**18  # where memory does not suffice for this, tiles do not help
-BAND = 2**21  # pixels of a photo that are laid over it at a time
 
 
 @dataclass(frozen=True)
@@ -64,29 +55,6 @@ class Result:
     mask: Image.Image
     materials: dict[str, float]
     styles: dict[str, str]
-
-
-class Target(NamedTuple):
-    """One region: the materials in it, and its candidate styles (names; codes `n d`)."""
-
-    key: str
-    materials: tuple[int, ...]
-    names: tuple[str, ...]
-    codes: Tensor
-
-
-class Plan(tuple[Target, ...]):
-    """What becomes what, resolved once and good for any number of photos."""
-
-
-class _Restyled(NamedTuple):
-    """What the network gave: found regions `b m . .`, the plan's regions `b k . .`, rows of the chosen styles (b
-    lists of k), and the restyled photo at its working size, float or uint8 `b 3 . .`."""
-
-    found: Tensor
-    regions: Tensor
-    chosen: list[list[int]]
-    image: Tensor
 
 
 class UniStyle(HubFolder):
@@ -374,18 +342,6 @@ class UniStyle(HubFolder):
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-
-def _choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, list[list[int]]]:
-    """Codes `b k d` of the nearest candidates of each target to the photo's own codes `b k d`, and their
-    rows."""
-    codes, chosen = [], []
-    for k, target in enumerate(plan):
-        candidates = target.codes.to(own.device)
-        row = nearest(own[:, k], candidates, levels)
-        codes.append(candidates[row])
-        chosen.append(row)
-    return torch.stack(codes, dim=1), rearrange(torch.stack(chosen), "k b -> b k").tolist()
 
 
 def _check_options(strength: float, color: str, max_size: int | None) -> None:

@@ -9,18 +9,10 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from unistyle.files.photos import (
-    ImageError,
-    Photo,
-    as_bytes,
-    as_float,
-    mask_from_pil,
-    photo_from_pil,
-    read_photo,
-)
+from unistyle.errors import ImageError
+from unistyle.files.photos import Photo, mask_from_pil, photo_from_pil, read_photo
 from unistyle.files.places import Place
 from unistyle.network.model import SMALLEST
-from unistyle.styles.codes import fit
 
 AnyPhoto = Image.Image | Photo | str | Place
 
@@ -32,13 +24,6 @@ class Stack(NamedTuple):
     rgb: Tensor
     visible: Tensor | None
     mask: Tensor | None
-
-
-def shrink(photo: Tensor, longest: int | None) -> Tensor:
-    """uint8 `b 3 h w` with a longer side of at most `longest`; PyTorch resizes bytes on the CPU alone."""
-    if longest is None or max(photo.shape[-2:]) <= longest:
-        return photo
-    return fit(photo, longest) if photo.is_cpu else as_bytes(fit(as_float(photo), longest))
 
 
 def opaque(stack: Stack) -> Tensor:

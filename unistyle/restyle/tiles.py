@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
 from unistyle.maths.features import EPS, moments
+from unistyle.maths.resizing import part_of_resized
 from unistyle.network.encoder import STRIDES
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Regions
@@ -83,40 +83,6 @@ def merged(parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Moments:
     share = area / area.sum(0).clamp_min(EPS)
     whole = (share * mean).sum(0)
     return whole, (share * (std.square() + (mean - whole).square())).sum(0).sqrt()
-
-
-def part_of_resized(
-    x: Tensor, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], cubic: bool = False
-) -> Tensor:
-    """Rows and columns (from, to) of `x` (b c h w) resized to `size`, bilinear or cubic, without the rest of it;
-    what `F.interpolate` gives there. Beyond the border, the border."""
-    if (rows, columns) == ((0, size[0]), (0, size[1])):
-        if tuple(x.shape[-2:]) == tuple(size):
-            return x
-        return F.interpolate(x.float(), size=tuple(size), mode="bicubic" if cubic else "bilinear")
-    for dim, (start, stop), side in ((-2, rows, size[0]), (-1, columns, size[1])):
-        n = x.shape[dim]
-        if n == side:
-            x = x.index_select(dim, torch.arange(start, stop, device=x.device).clamp_max(n - 1))
-            continue
-        at = (torch.arange(start, stop, device=x.device) + 0.5) * (n / side) - 0.5
-        first = at.floor()
-        shape = (-1, 1) if dim == -2 else (-1,)
-        x = sum(
-            x.index_select(dim, (first + tap).long().clamp(0, n - 1)) * weight.reshape(shape)
-            for tap, weight in _taps(at - first, cubic)
-        )
-    return x
-
-
-def _taps(t: Tensor, cubic: bool) -> list[tuple[int, Tensor]]:
-    """Neighbours and their weights at a distance t in [0, 1) from the first (cubic: Keys's kernel, a = -0.75)."""
-    if not cubic:
-        return [(0, 1 - t), (1, t)]
-    a, distances = -0.75, {tap: (t - tap).abs() for tap in (-1, 0, 1, 2)}
-    near = {k: ((a + 2) * d - (a + 3)) * d * d + 1 for k, d in distances.items()}
-    far = {k: ((d - 5) * d + 8) * d * a - 4 * a for k, d in distances.items()}
-    return [(tap, (near if tap in (0, 1) else far)[tap]) for tap in (-1, 0, 1, 2)]
 
 
 class _Tiled:

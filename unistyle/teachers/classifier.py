@@ -9,18 +9,12 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from unistyle.data.labelled import Photo
-from unistyle.files.photos import read_image, to_tensor
+from unistyle.files.photos import read_image
+from unistyle.files.tensors import to_tensor
 from unistyle.maths.features import moments
 from unistyle.network.encoder import Encoder
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32: a material is texture more than outline
-
-
-def at_side(photos: Tensor, side: int) -> Tensor:
-    """Photos `b 3 h w` with the short side at `side` px."""
-    scale = side / min(photos.shape[-2:])
-    size = [max(1, round(length * scale)) for length in photos.shape[-2:]]
-    return v2.functional.resize(photos, size, antialias=True).clamp(0, 1)
 
 
 class MaterialClassifier(nn.Module):
@@ -42,18 +36,6 @@ class MaterialClassifier(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.pooled(self.encoder(image)))
-
-
-def hold_out(photos: Sequence[Photo], share: float = 0.125, seed: int = 0) -> tuple[list[Photo], list[Photo]]:
-    """Photos to train on and a held-out part, `share` of every material, for folders without a split of their own."""
-    generator, train, held = torch.Generator().manual_seed(seed), [], []
-    for label in sorted({p.label for p in photos}):
-        own = [p for p in photos if p.label == label]
-        order = torch.randperm(len(own), generator=generator).tolist()
-        count = max(len(own) > 1, round(len(own) * share))
-        held += [own[i] for i in order[:count]]
-        train += [own[i] for i in order[count:]]
-    return train, held
 
 
 @torch.no_grad()

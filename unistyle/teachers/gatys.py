@@ -7,37 +7,23 @@ content is compared after normalisation (unistyle.features); the optimisation st
 outside the region changes.
 """
 
-import argparse
-import hashlib
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from unistyle.files.photos import read_image, read_mask, to_pil, to_tensor
-from unistyle.files.writing import save_png
-from unistyle.maths.features import (
-    content_distance,
-    gram,
-    gram_distance,
-    moments,
-    regional_adain,
-    resize_regions,
-)
+from unistyle.commands.gatys import main
+from unistyle.maths.features import content_distance, gram, gram_distance, moments, regional_adain
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.composite import composite
-from unistyle.styles.codes import fit
-from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS, VGG19
+from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS
 
 Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)
 Features = dict[str, Tensor]
-VERSION = 2  # of the method, in the cache's key: raise it with every change of what `restyle` returns
+
+
 # L-BFGS without a line search costs one pass an iteration, not two, but now and then a step goes astray: where the
 # loss is this many times the lowest so far, or not finite, the search restarts from there at half the rate.
 ASTRAY = 100
@@ -200,106 +186,6 @@ def _check(image: Tensor, region: Tensor, name: str) -> None:
     if region.shape != (1, 1, *image.shape[-2:]):
         wanted = (1, 1, *image.shape[-2:])
         raise ValueError(f"the {name}'s region has shape {tuple(region.shape)}, wanted {wanted}: resize it")
-
-
-class Job(NamedTuple):
-    """What `restyle` needs for one photo."""
-
-    photo: Tensor
-    style: Tensor
-    region: Tensor
-    style_region: Tensor
-
-
-class GatysCache:
-    """Results on disk, so that no photo is optimised twice and interrupted work resumes where it stopped.
-
-    A result is an 8-bit PNG named by the hash of the images and regions (at 8 bits), the config and the
-    weights of `vgg`. Files appear complete or not at all, so that several processes may share the folder.
-    """
-
-    def __init__(self, folder: str | Path, vgg: nn.Module, config: GatysConfig | None = None):
-        self.folder, self.vgg, self.config = Path(folder), vgg, config or GatysConfig()
-        settings = hashlib.sha256(json.dumps([VERSION, asdict(self.config)], sort_keys=True).encode())
-        for name, value in sorted(vgg.state_dict().items()):
-            settings.update(name.encode() + _bytes(value))
-        self._settings = settings.digest()
-
-    def path(self, job: Job) -> Path:
-        """Where the result of a job is kept, whether or not it is there yet."""
-        key = hashlib.sha256(self._settings)
-        for image in job:
-            eight_bit = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
-            key.update(repr(tuple(image.shape)).encode() + _bytes(eight_bit))
-        name = key.hexdigest()[:32]
-        return self.folder / name[:2] / f"{name}.png"
-
-    def restyle(self, job: Job, progress: Progress | None = None) -> Tensor:
-        """The result of one job, `1 3 h w` at 8 bits inside the region, from disk or computed and kept."""
-        path = self.path(job)
-        if not path.is_file():
-            save_png(to_pil(restyle(self.vgg, *job, self.config, progress)[0]), path)
-        kept = to_tensor(read_image(path))[None].to(job.photo)
-        return torch.where(job.region > 0, kept, job.photo)
-
-    def restyle_all(self, jobs: Iterable[Job], progress: Progress | None = None) -> Iterator[Tensor]:
-        """The results of many jobs one after another, those on disk without work."""
-        return (self.restyle(job, progress) for job in jobs)
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-
-
-def read_sized(photo: Path, mask: Path | None, size: int) -> tuple[Tensor, Tensor]:
-    """A photo `1 3 h w` and its region `1 1 h w` (ones without a mask), the long side at most `size` pixels. Raises
-    ValueError when photo and mask differ in size."""
-    image = to_tensor(read_image(photo))[None]
-    region = to_tensor(read_mask(mask))[None] if mask else torch.ones_like(image[:, :1])
-    if region.shape[-2:] != image.shape[-2:]:
-        sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (region, image)]
-        raise ValueError(f"{mask} is {sizes[0]}, {photo} is {sizes[1]}: a mask needs its photo's size")
-    return fit(image, size), fit(region, size)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m unistyle.teachers.gatys", description=__doc__.splitlines()[0])
-    parser.add_argument("photo", type=Path, nargs="+", help="one photo, or several with a folder as --out")
-    parser.add_argument("--style", type=Path, required=True, help="style photo")
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write; a folder for several photos")
-    parser.add_argument("--mask", type=Path, help="white = restyle (default: everything); one photo only")
-    parser.add_argument("--style-mask", type=Path, help="white = the style (default: the whole style photo)")
-    parser.add_argument("--size", type=int, default=256, help="long side in pixels (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="default: %(default)s")
-    parser.add_argument("--style-weight", type=float, default=GatysConfig.style_weight)
-    parser.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
-    parser.add_argument("--cache", type=Path, help="folder of finished results, reused by later runs")
-    parser.add_argument("--device", default="cpu")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if len(args.photo) > 1 and (args.mask or args.out.suffix):
-        parser.error("several photos need a folder as --out and take no --mask")
-    config = GatysConfig(iterations=args.iterations, style_weight=args.style_weight)
-    vgg = VGG19(args.vgg_weights).to(args.device)
-    cached = GatysCache(args.cache, vgg, config).restyle if args.cache else None
-    style = read_sized(args.style, args.style_mask, args.size)
-    for path in args.photo:
-        photo = read_sized(path, args.mask, args.size)
-        job = Job(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
-        with tqdm(total=config.iterations, desc=path.name) as bar:
-            out = args.out if args.out.suffix else args.out / f"{path.stem}.png"
-            show = partial(_show, bar)
-            result = cached(job, show) if cached else restyle(vgg, *job, config, show)
-            save_png(to_pil(result[0]), out)
-
-
-def _show(bar: tqdm, iteration: int, values: dict[str, float]) -> None:
-    bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
-    bar.update(iteration - bar.n)
 
 
 if __name__ == "__main__":

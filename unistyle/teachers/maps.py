@@ -10,10 +10,9 @@ import torch
 from einops import rearrange, reduce
 from skimage.segmentation import random_walker
 from torch import Tensor
-from torchvision.transforms import v2
 
-from unistyle.network.layers import resize
-from unistyle.teachers.classifier import LEVELS, MaterialClassifier, at_side
+from unistyle.maths.resizing import at_side, resize, resize_mask
+from unistyle.teachers.classifier import LEVELS, MaterialClassifier
 
 SIDE = 256  # short side at which photos are classified, px
 SCALES = (192, 256, 352)  # short sides that `distinct` is averaged over, px
@@ -108,8 +107,3 @@ def _walk(photo: Tensor, mask: Tensor, sure: float, side: int, beta: float) -> T
         )
     walked = torch.as_tensor(walk[0], dtype=mask.dtype, device=mask.device)[None, None]
     return 0.5 * (mask + resize(walked, mask.shape[-2:])[0].clamp(0, 1))
-
-
-def resize_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """A mask `1 h w` at another (height, width), as `h w`."""
-    return v2.functional.resize(mask, list(size), antialias=True)[0]

@@ -1,7 +1,5 @@
 """Soft masks of the materials in photos: the maps of a classifier joined with knowledge of objects."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +10,9 @@ from torch import Tensor, nn
 
 from unistyle.data.labelled import Photo
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import read_image, to_pil, to_tensor
+from unistyle.files.digest import digest
+from unistyle.files.photos import read_image
+from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.maps import distinct, ranks, refine, simonyan
 from unistyle.teachers.objects import ObjectNet, object_logits
@@ -77,12 +77,6 @@ class SaliencyTeacher(nn.Module):
         """A hash of all that decides the masks beside the photo."""
         weights = (v.cpu().contiguous().numpy().tobytes() for v in self.state_dict().values())
         return digest(self.weight, self.bias, *weights)
-
-
-def digest(*parts) -> str:
-    """A short hash of bytes and of what JSON can hold."""
-    encoded = (p if isinstance(p, bytes) else json.dumps(p).encode() for p in parts)
-    return hashlib.sha256(b"\0".join(encoded)).hexdigest()[:16]
 
 
 def write_masks(

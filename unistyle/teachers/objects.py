@@ -15,10 +15,11 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from unistyle.data.labelled import Photo
-from unistyle.files.photos import read_image, read_mask, to_tensor
+from unistyle.files.photos import read_image, read_mask
+from unistyle.files.tensors import to_tensor
+from unistyle.maths.resizing import at_side, resize
 from unistyle.network.encoder import Encoder
-from unistyle.network.layers import conv, resize
-from unistyle.teachers.classifier import at_side
+from unistyle.network.layers import conv
 
 Pair = tuple[Tensor, Tensor]  # a photo and its soft mask, uint8 `3 h w` and `1 h w`
 

@@ -12,25 +12,26 @@ import copy
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from unistyle.data.labelled import Photo, material_photos, materials_of, object_photos
-from unistyle.evaluation.saliency import compare, with_masks
+from unistyle.commands.saliency import main
+from unistyle.data.labelled import Photo, materials_of, object_photos, split_photos
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import read_mask, to_tensor
+from unistyle.files.digest import digest
+from unistyle.files.photos import read_mask
+from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold, has_boundary
+from unistyle.maths.resizing import resize_mask
 from unistyle.network.encoder import Encoder, EncoderConfig
-from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
-from unistyle.teachers.maps import resize_mask
-from unistyle.teachers.masks import METHODS, SaliencyTeacher, digest, write_masks
+from unistyle.teachers.classifier import MaterialClassifier, train_classifier
+from unistyle.teachers.masks import SaliencyTeacher
 from unistyle.teachers.objects import ObjectConfig, ObjectNet, Pair, read_pair, shrunk_pair, train_objects
 
 Progress = Callable[[str, int, int], None]  # (what is being done, steps done, steps in all)
@@ -171,15 +172,6 @@ def calibrate(teacher: SaliencyTeacher, annotated: Sequence[Photo]) -> None:
         teacher.bias -= math.log(threshold / (1 - threshold))
 
 
-def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Photo], list[Photo]]:
-    """The photos to train on and those held out."""
-    everything = material_photos(photos)
-    if split is None:
-        return hold_out(everything)
-    train = material_photos(photos, split)
-    return train, [p for p in everything if p not in set(train)]
-
-
 class Bars:
     """Progress of named jobs, a bar each."""
 
@@ -191,55 +183,6 @@ class Bars:
         bar.update(done - bar.n)
         if done == total:
             bar.close()
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m unistyle.teachers.saliency", description=__doc__)
-    parser.add_argument("--photos", type=str, required=True, help="folder with a folder a material")
-    parser.add_argument(
-        "--out", type=str | None, help="folder for the masks; without it --masks alone is done"
-    )
-    parser.add_argument("--method", choices=METHODS, default="combined", help="which maps to write")
-    parser.add_argument(
-        "--split", type=str | None, help="file of the photos to train on; default: a random 7/8"
-    )
-    parser.add_argument(
-        "--objects", type=str | None, help="folder with image/ and mask/ of objects in general"
-    )
-    parser.add_argument(
-        "--masks",
-        type=str | None,
-        help="annotated masks of the photos held out: calibrate on them, print a table",
-    )
-    parser.add_argument("--cache", type=str, default="cache/saliency", help="where the networks are kept")
-    parser.add_argument("--device", type=str, default="cpu")
-    parser.add_argument("--encoder-weights", type=str | None, help="file; default: the hub's")
-    parser.add_class_arguments(SaliencyConfig, "settings")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = _parser()
-    args = parser.instantiate(parser.parse_args(argv))
-    if not (args.out or args.masks):
-        parser.error("nothing to do: give --out for masks, --masks for a table, or both")
-    config = args.settings
-    if args.encoder_weights:
-        config = replace(config, encoder=replace(config.encoder, weights=args.encoder_weights))
-    try:
-        bars, annotated = Bars(), []
-        if args.masks:
-            held = split_photos(args.photos, args.split)[1]
-            annotated = with_masks(held, materials_of(args.photos), args.masks)
-        teacher = load_or_train(
-            args.photos, args.cache, config, args.split, args.objects, annotated, bars, args.device
-        )
-        if args.out:
-            write_masks(teacher, material_photos(args.photos), args.out, args.method, partial(bars, "masks"))
-        if args.masks:
-            print(compare(teacher, annotated, args.cache, bars))
-    except (FileNotFoundError, ValueError) as error:
-        parser.error(str(error))
 
 
 if __name__ == "__main__":

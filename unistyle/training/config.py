@@ -1,9 +1,6 @@
 """Every setting of a training run. `train.py` reads it from YAML; the resolved form is saved beside the run."""
 
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from jsonargparse import ArgumentParser
 
 from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.objects import ObjectConfig
@@ -175,17 +172,3 @@ def check_counts(settings: StyleConfig | VocabularyConfig, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} is {getattr(settings, name)}; wanted a whole number from 1 up")
-
-
-Settings = TypeVar("Settings")
-
-
-def read_settings(kind: type[Settings], program: str, description: str, argv: list[str] | None) -> Settings:
-    """Settings of a dataclass from `--config FILE.yaml` and dotted flags; an unknown key or a wrong type ends with its
-    name and exit code 2."""
-    parser = ArgumentParser(prog=program, description=description)
-    parser.add_argument("--config", action="config", help="YAML file with the settings below")
-    parser.add_class_arguments(kind, nested_key=None, as_group=False)
-    settings = parser.parse_args(argv)
-    settings.pop("config", None)
-    return kind(**parser.instantiate(settings).as_dict())

@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy.cluster.vq import whiten
 from torch import Tensor
 
 from unistyle.checkpoint.checkpoint import Checkpoint
-from unistyle.data.labelled import Photo, fit, material_photos
+from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.views import fit
 from unistyle.files.photos import read_image, read_mask
-from unistyle.maths.features import resize_regions
 from unistyle.maths.masks import best_threshold, has_boundary
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
-from unistyle.styles.codes import StyleBank
-from unistyle.styles.exemplars import medoids
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.exemplars import choose_exemplars
 from unistyle.training.config import TrainConfig
 
 SMALLEST_REGION = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
@@ -38,40 +36,6 @@ def calibrate(
     IU."""
     pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]
     return best_threshold(*zip(*((foreground(network, image), mask) for image, mask in pairs), strict=True))
-
-
-@torch.inference_mode()
-def choose_exemplars(
-    network: UniStyleNetwork, photos: Sequence[Photo], count: int, size: tuple[int, int], seed: int = 0
-) -> list[Photo]:
-    """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
-    the moments of their style codes, among the quarter that the segmenter is surest of. All, if there are no more.
-
-    Where it is not sure, stone under a rainbow or a painted fence, nobody would see the material in the style either:
-    an independent classifier names the restyled region as its new material twice as often as with six exemplars
-    taken from the half nearest to the median code (docs/trials.md).
-    """
-    regions = [(photo, *fit(photo, size)) for photo in photos]
-    large = [entry for entry in regions if entry[2].mean() >= SMALLEST_REGION] or regions
-    if len(large) <= count:
-        return [photo for photo, _, _ in large]
-    described = [_describe(network, image[None], mask[None], photo.label) for photo, image, mask in large]
-    moments, sureness = (np.stack(part) for part in zip(*described, strict=True))
-    points = whiten(moments + 1e-6 * np.arange(len(moments))[:, None])  # no column is constant
-    sure = (-sureness).argsort(kind="stable")[: max(count, len(points) // 4)]
-    return [large[sure[i]][0] for i in medoids(points[sure], count, seed)]
-
-
-def _describe(
-    network: UniStyleNetwork, image: Tensor, region: Tensor, label: int
-) -> tuple[np.ndarray, float]:
-    """Moments `d` of the style inside the region, and the mean probability there of the material `label`."""
-    features, logits = network.find(image)
-    code = network.stylizer.encode(features, region)[0, 0, : network.stylizer.code_sizes[0]]
-    share = resize_regions(region, logits.shape[-2:])[0, 0]
-    probability = logits[0, 1:].softmax(0)[label]
-    sureness = (probability * share).sum() / share.sum().clamp_min(1e-6)
-    return code.double().numpy(), sureness.item()
 
 
 def _with_mask(photo: Photo) -> tuple[Image.Image, Image.Image | None]:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unistyle.maths.features import content_distance, gram, luminance, periodic_energy, resize_regions
+from unistyle.maths.features import content_distance, gram, luminance, periodic_energy
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 

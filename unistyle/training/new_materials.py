@@ -21,23 +21,27 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
-from unistyle.data.labelled import MaskedPhotos, Photo, load, materials_of
+from unistyle.data.labelled import Photo, hold_out, materials_of
+from unistyle.data.pairs import MaskedPhotos
+from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
+from unistyle.errors import ImageError
 from unistyle.evaluation.sheets import page
-from unistyle.files.photos import ImageError, read_image, read_mask, to_tensor
+from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
+from unistyle.files.tensors import to_tensor
 from unistyle.files.writing import save_png
-from unistyle.network.layers import resize
+from unistyle.maths.resizing import resize
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
+from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.codes import StyleBank
+from unistyle.styles.bank import StyleBank
 from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplar, read_exemplars, style_folders
-from unistyle.teachers.classifier import MaterialClassifier, hold_out, train_classifier
+from unistyle.teachers.classifier import MaterialClassifier, train_classifier
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 from unistyle.training.config import VocabularyConfig, check_counts
 from unistyle.training.losses import finite, segmentation_term
-from unistyle.training.preparation import with_vocabulary
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material

@@ -18,17 +18,19 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.data.labelled import Photo, crop
+from unistyle.data.labelled import Photo
+from unistyle.data.transfer import Job
+from unistyle.data.views import crop
 from unistyle.devices import pick_device
+from unistyle.errors import StyleError
 from unistyle.evaluation.scores import style_scores
-from unistyle.files.photos import to_pil
 from unistyle.files.samples import content_photos
+from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
-from unistyle.network.layers import resize
+from unistyle.maths.resizing import resize
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Stylizer
-from unistyle.styles.exemplars import Exemplar, StyleError, bank_of, pick, read_exemplars, style_folders
-from unistyle.teachers.gatys import Job
+from unistyle.styles.exemplars import Exemplar, bank_of, pick, read_exemplars, style_folders
 from unistyle.teachers.vgg import VGG19
 from unistyle.training.config import StyleConfig, check_counts
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, style_terms

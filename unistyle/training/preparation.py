@@ -1,6 +1,5 @@
 """What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -9,10 +8,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
-from unistyle.data.labelled import Photo, StylePairs, material_photos
-from unistyle.files.photos import list_images
+from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.pairs import StylePairs
+from unistyle.data.transfer import Job
+from unistyle.files.folders import list_images
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
-from unistyle.teachers.gatys import GatysCache, GatysConfig, Job
+from unistyle.network.vocabulary import with_vocabulary
+from unistyle.teachers.cache import GatysCache
+from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
 from unistyle.teachers.vgg import VGG19
@@ -25,25 +28,6 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
     if config.start is None:
         return UniStyleNetwork(NetworkConfig(config.encoder, materials))
     return with_vocabulary(load_checkpoint(config.start).network, materials).requires_grad_(True)
-
-
-def with_vocabulary(network: UniStyleNetwork, materials: tuple[str, ...]) -> UniStyleNetwork:
-    """The network with another vocabulary. Materials that it knows keep their classifier; new ones start as the mean
-    of all it knows: part of the foreground, told apart by training."""
-    known = network.config.materials
-    if known == materials:
-        return network
-    state = network.state_dict()
-    for name in ("segmenter.classify.weight", "segmenter.classify.bias"):
-        background, *own = state[name]
-        new = torch.stack(own).mean(0)
-        state[name] = torch.stack(
-            [background, *(own[known.index(m)] if m in known else new for m in materials)]
-        )
-    encoder = replace(network.config.encoder, pretrained=False)
-    other = UniStyleNetwork(replace(network.config, encoder=encoder, materials=materials))
-    other.load_state_dict(state)
-    return other
 
 
 def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:

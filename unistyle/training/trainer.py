@@ -1,7 +1,6 @@
 """The joint training of the network against its two teachers."""
 
 import json
-import math
 import os
 import shutil
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import set_seed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -19,80 +18,19 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import save_checkpoint
-from unistyle.data.labelled import MaskedPhotos, material_photos, materials_of, object_photos
+from unistyle.data.labelled import material_photos, materials_of, object_photos
+from unistyle.data.pairs import MaskedPhotos
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import to_pil
-from unistyle.maths.features import resize_regions
+from unistyle.files.tensors import to_pil
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.model import Output, UniStyleNetwork
 from unistyle.teachers.vgg import VGG19
-from unistyle.training.config import OptimizerConfig, TrainConfig
+from unistyle.training.config import TrainConfig
 from unistyle.training.finish import annotated_photos, release
+from unistyle.training.loop import Progress, make_optimizer, make_schedule, moving_average
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
 from unistyle.training.preparation import gatys_results, make_network, make_pairs, saliency_masks
-
-
-class Student(nn.Module):
-    """The network as training calls it: a batch of pairs restyled and, now and then, a batch of photos segmented.
-
-    One forward, so that one gradient synchronisation covers both. The style is encoded without a gradient to the
-    encoder: half its cost, and the photo's own path trains the encoder already.
-    """
-
-    def __init__(self, network: UniStyleNetwork):
-        super().__init__()
-        self.network = network
-
-    def forward(self, pairs: dict, masked: dict | None = None) -> tuple[Output, Tensor | None]:
-        network = self.network
-        with torch.no_grad():
-            features = network.encoder(pairs["style"])
-        codes = network.stylizer.encode(features, pairs["style_region"])
-        output = network(pairs["photo"], codes, pairs["region"])
-        logits = network.find(masked["photo"])[1] if masked else None
-        return output, logits
-
-
-class Progress:
-    """How far training has come; saved and restored with the rest of the state."""
-
-    def __init__(self):
-        self.step = 0
-
-    def state_dict(self) -> dict:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.step = state["step"]
-
-
-def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Adam, the pretrained encoder at a smaller rate."""
-    encoder = [p for p in network.encoder.parameters() if p.requires_grad]
-    heads = [p for part in (network.segmenter, network.stylizer) for p in part.parameters()]
-    groups = [{"params": heads}, {"params": encoder, "lr": config.lr * config.encoder_lr}]
-    return torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
-
-
-def make_schedule(optimizer: torch.optim.Optimizer, config: OptimizerConfig):
-    """Linear warm-up, then a cosine to a twentieth."""
-
-    def factor(step: int) -> float:
-        t = min(1.0, max(0.0, (step - config.warmup) / max(1, config.steps - config.warmup)))
-        return min(1.0, (step + 1) / config.warmup) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * t)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def moving_average(decay: float):
-    """Exponential moving average of the weights that forgets the untrained ones: the decay grows to its value."""
-
-    @torch.no_grad()
-    def update(averaged, current, count) -> None:
-        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, share)
-
-    return update
+from unistyle.training.student import Student
 
 
 class Trainer:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unistyle.batch.jobs import VIDEO_FORMATS
-from unistyle.files.photos import ImageError
+from unistyle.errors import ImageError
+from unistyle.files.folders import VIDEO_FORMATS
 from unistyle.files.places import Place
 
 try:

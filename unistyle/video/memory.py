@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
-from unistyle.maths.features import luminance, resize_regions
+from unistyle.maths.features import luminance
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.stylizer import Regions
 
 SMOOTHING = 0.8  # of an average, the part that stays at the next frame; `python benchmarks/flicker.py`

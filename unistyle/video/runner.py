@@ -15,14 +15,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from unistyle.batch.jobs import Job
+from unistyle.batch.jobs import Job, Options
+from unistyle.batch.journal import FATAL, Counts
 from unistyle.batch.manifest import Manifest, record
-from unistyle.batch.resume import Options
-from unistyle.batch.runner import FATAL, CannotGoOn, Counts
+from unistyle.errors import CannotGoOn, ImageError
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import ImageError, Photo, read_mask
+from unistyle.files.photos import Photo, read_mask
 from unistyle.files.places import Place, is_local, write_whole
-from unistyle.restyle.pipeline import FOUND, Plan, Result, UniStyle
+from unistyle.restyle.pipeline import FOUND, Result, UniStyle
+from unistyle.restyle.plan import Plan
 from unistyle.video.clips import Clip, Frame, Reader, Writer, av
 from unistyle.video.memory import SMOOTHING, Memory
 

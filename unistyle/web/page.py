@@ -6,13 +6,10 @@ python -m unistyle.demo --checkpoint mine.safetensors --port 8000
 Gradio (the extra `demo`) serves it on this machine alone unless `--host` says otherwise, and needs no internet.
 """
 
-import argparse
 import logging
 import os
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from html import escape
@@ -21,12 +18,12 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from unistyle.commands.arguments import whole_number
+from unistyle.commands.demo import main
 from unistyle.devices import out_of_memory
-from unistyle.files.photos import ImageError, Photo, read_photo
+from unistyle.errors import ImageError, UnknownName
+from unistyle.files.photos import Photo, read_photo
 from unistyle.files.writing import encode_image
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.codes import UnknownName
 from unistyle.web.visits import Visit, Visits
 
 try:
@@ -36,21 +33,16 @@ except ImportError:  # the extra `demo`, without which `main` says what is missi
 
 log = logging.getLogger(__name__)
 
-MISSING = "the page needs Gradio: pip install -e '.[demo]'"
-CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "unistyle-materials.safetensors"
-MAX_FILE = "50mb"  # of an upload
+
 MAX_PIXELS = 50_000_000  # of a photo, so that one visitor does not take the memory of all
-KEPT = 3600  # seconds after which a file goes where the browser never said that it left
+
+
 PREVIEW = 1024  # pixels of the longer side of what is only looked at
 STAYS, OWN = "", "*"  # choices that no style can be named as
 COLORS = (
     "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#ffe119",
     "#9a6324", "#f032e6", "#911eb4", "#42d4f4", "#469990",
 )  # fmt: skip
-CSS = """
-.gradio-container {width: 100%; max-width: 1200px !important; margin: auto}
-.legend span {white-space: nowrap}
-"""
 
 
 class Found(NamedTuple):
@@ -84,12 +76,6 @@ def preview(photo: Photo) -> Photo:
         return image
 
     return replace(photo, rgb=small(photo.rgb), opacity=photo.opacity and small(photo.opacity))
-
-
-def dots(colors: Iterable[str]) -> str:
-    """CSS that puts the colours of materials before their choices."""
-    rule = '#material-{} [data-testid="block-info"]::before {{content: "\\25cf  "; color: {}}}'
-    return "\n".join(rule.format(i, color) for i, color in enumerate(colors))
 
 
 def legend(found: dict[str, Found], colors: dict[str, str]) -> str:
@@ -230,96 +216,6 @@ def _save(photo: Photo, path: Path) -> str:
     """Write a picture that is only looked at; returns its path."""
     photo.with_rgb(photo.rgb).save(path, quality=92, icc_profile=photo.profile)
     return str(path)
-
-
-def layout(page: Page) -> "gr.Blocks":
-    """The page as Gradio draws it, with all of its files in the page's folder."""
-    os.environ["GRADIO_TEMP_DIR"] = str(page.visits.root)  # which components read as they are made
-    with gr.Blocks(title="UniStyle", analytics_enabled=False, delete_cache=(KEPT // 6, KEPT)) as blocks:
-        gr.Markdown("# UniStyle\nDrop a photo, see which materials are in it, and say what each becomes.")
-        with gr.Row():
-            with gr.Column(min_width=300):
-                photo = gr.File(label="Photo, up to 50 MB; removed when you leave", height=140)
-                with gr.Column(visible=False) as found:
-                    shown = gr.Image(label="Found in the photo", interactive=False, buttons=["fullscreen"])
-                    key = gr.HTML(elem_classes="legend")
-            with gr.Column(min_width=300, visible=False) as panel:
-                choices = [_choice(page.model, name, i) for i, name in enumerate(page.model.materials)]
-                style = gr.File(label="Your own style photo (optional)", height=140)
-                strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
-                keep = gr.Checkbox(label="Keep the photo's colours, take the texture alone")
-                go = gr.Button("Restyle", variant="primary")
-        with gr.Row(visible=False) as results:
-            with gr.Column(scale=3, min_width=300):
-                slider = gr.ImageSlider(label="Before | after", interactive=False, buttons=["fullscreen"])
-            with gr.Column(scale=1, min_width=200):
-                files = [gr.DownloadButton(f"Download {what}") for what in ("result", "mask")]
-        at_once = dict(queue=False, api_visibility="private")
-        in_turn = dict(concurrency_id="network", concurrency_limit=1, api_visibility="private")
-        dropped = gr.on([photo.upload, photo.clear], lambda: [_visible(False)] * 3, None, [found, panel, results],
-                        **at_once)  # fmt: skip
-        looked = dropped.then(page.look, photo, [photo, shown, key, found, panel, *choices], **in_turn)
-        taken = gr.on([style.upload, style.clear], page.take_style, style, style, **in_turn)
-        for tried, file in ((looked, photo), (taken, style)):  # a file of no use makes room for another
-            tried.failure(lambda: None, None, file, **at_once)
-        done = go.click(page.restyle, [strength, keep, *choices], [slider, *files], **in_turn)
-        done.success(lambda: _visible(True), None, results, scroll_to_output=True, **at_once)
-        blocks.unload(page.leave)
-    return blocks
-
-
-def _choice(model: UniStyle, material: str, i: int) -> "gr.Dropdown":
-    choices = [("stays as it is", STAYS), *((s, s) for s in model.styles), ("your own style photo", OWN)]
-    return gr.Dropdown(choices, value=STAYS, label=material, filterable=False, elem_id=f"material-{i}")
-
-
-def serve(model: UniStyle, root: Path, host: str = "127.0.0.1", port: int = 7860) -> "gr.Blocks":
-    """Start to serve the page, with its files in a folder. Raises OSError for a port that is taken."""
-    # Fonts of the visitor's own, where Gradio's are from elsewhere.
-    fonts = dict(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    page = Page(model, root)
-    blocks = layout(page).queue(max_size=20)
-    private = dict(share=False, run_history=False, footer_links=[], ssr_mode=False, mcp_server=False)
-    looks = dict(theme=gr.themes.Default(**fonts), css=CSS + dots(page.colors.values()))
-    try:
-        blocks.launch(prevent_thread_lock=True, inbrowser=False, quiet=True, server_name=host, server_port=port,
-                      max_file_size=MAX_FILE, **private, **looks)  # fmt: skip
-    except OSError as error:
-        raise OSError(f"cannot serve at {host}:{port}, which may be taken; give another --port") from error
-    return blocks
-
-
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="unistyle-demo", description="A page to restyle photos on.")
-    p.add_argument("--checkpoint", default=CHECKPOINT, metavar="PATH", help="a file, a folder or a hub id")
-    p.add_argument(
-        "--host", default="127.0.0.1", help="0.0.0.0: every machine that reaches this one may visit"
-    )
-    p.add_argument("--port", type=whole_number(1), default=7860)
-    p.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    return p
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """0: interrupted, as it ends; 2: it cannot start, and why."""
-    args = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    try:
-        if gr is None:
-            raise ValueError(MISSING)
-        if args.checkpoint == CHECKPOINT and not CHECKPOINT.is_file():
-            raise ValueError(f"{CHECKPOINT} is not there; give --checkpoint: a file, a folder or a hub id")
-        model = UniStyle.from_pretrained(args.checkpoint, args.device)
-        with tempfile.TemporaryDirectory(prefix="unistyle-demo-", ignore_cleanup_errors=True) as root:
-            blocks = serve(model, Path(root), args.host, args.port)
-            print(f"{blocks.local_url}  (Ctrl-C ends it)", flush=True)
-            blocks.block_thread()
-    except (ValueError, OSError) as error:
-        print(f"unistyle-demo: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the page was served
-        pass
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unistyle.files.photos import ImageError
+from unistyle.errors import ImageError
 
 
 @dataclass

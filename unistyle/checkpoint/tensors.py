@@ -1,0 +1,87 @@
+"""Safetensors files of a kind: written whole, read without trust."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from unistyle.checkpoint.header import brief, check_size
+from unistyle.errors import CheckpointError
+from unistyle.files.atomic import atomic
+
+VERSION = 1
+
+
+class Kind(NamedTuple):
+    """A kind of safetensors file.
+
+    format, version: in its header, the version being the highest that this code reads; what: what it is called;
+    maker: the command that makes such files; use: what takes them.
+    """
+
+    format: str
+    version: int
+    what: str
+    maker: str
+    use: str
+
+
+CHECKPOINT = Kind(
+    "unistyle", VERSION, "UniStyle checkpoint", "train.py", "--checkpoint and python -m unistyle.bank merge"
+)
+STYLE = Kind(
+    "unistyle-style",
+    1,
+    "UniStyle style file",
+    "python -m unistyle.bank export",
+    "python -m unistyle.bank import",
+)
+
+
+def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+    """Write a file of a kind, complete or not at all; returns it."""
+    metadata = {"format": kind.format, "version": str(kind.version), **metadata}
+    with atomic(path) as temporary:
+        # Not by `save_file`, whose files are readable to their owner alone.
+        temporary.write_bytes(save(tensors, metadata=metadata))
+    return path
+
+
+def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors, fp32 if they are floats, of a file of a kind and of a version that this code reads;
+    nothing is unpickled. Raises CheckpointError."""
+    try:
+        check_size(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_kind(path, metadata, kind)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+        bad = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    except CheckpointError:
+        raise
+    # The last three are PyTorch's, for a shape or a type of number that it does not have.
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: truncated, or not a safetensors file ({brief(error)}); fetch it again"
+        ) from error
+    if bad:
+        raise CheckpointError(
+            f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
+        )
+    return metadata, tensors
+
+
+def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:
+    got, version = metadata.get("format"), metadata.get("version", "")
+    if got != kind.format or not re.fullmatch("[0-9]{1,9}", version):
+        other = next((k for k in (CHECKPOINT, STYLE) if got == k.format != kind.format), None)
+        found = f"a {other.what}, which is for {other.use}" if other else "a safetensors file"
+        raise CheckpointError(f"{path}: {found}, but not a {kind.what}; give one made by {kind.maker}")
+    if int(version) > kind.version:
+        raise CheckpointError(
+            f"{path}: format version {version}, this program reads up to {kind.version}; update unistyle"
+        )

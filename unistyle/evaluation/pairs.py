@@ -1,0 +1,52 @@
+"""The pairs of photo and style that methods are measured on."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.transfer import Job, read_sized
+from unistyle.files.photos import read_mask
+from unistyle.files.tensors import to_tensor
+from unistyle.maths.masks import AREA
+
+SIZE = 256  # long side, in pixels, at which styles are compared
+
+
+class Pair(NamedTuple):
+    """A photo, and a photo of another material that is its style."""
+
+    content: Photo
+    style: Photo
+
+
+def make_pairs(contents: Sequence[Photo], styles: Sequence[Photo], count: int, seed: int) -> list[Pair]:
+    """`count` pairs, the same for the same photos and seed: contents in turn, each with a random style photo of
+    another material, both with a region of at least a tenth of the frame. Raises ValueError where there are none."""
+    rng = random.Random(seed)
+    contents, styles = (sorted(filter(_large, x), key=lambda p: p.path) for x in (contents, styles))
+    if not contents or len({p.label for p in (*contents, *styles)}) < 2:
+        raise ValueError("no pairs: wanted photos of two materials with masks above a tenth of the frame")
+    rng.shuffle(contents)
+    turns = (contents[i % len(contents)] for i in range(count))
+    return [Pair(c, rng.choice([s for s in styles if s.label != c.label])) for c in turns]
+
+
+def _large(photo: Photo) -> bool:
+    return to_tensor(read_mask(photo.mask)).mean().item() >= AREA
+
+
+def load_pair(pair: Pair, size: int = SIZE) -> Job:
+    """Photo, style and their annotated regions as tensors, the long sides at most `size`."""
+    (photo, region), (style, style_region) = (read_sized(p.path, p.mask, size) for p in pair)
+    return Job(photo, style, region, style_region)
+
+
+def _name(photo: Photo) -> str:
+    return f"{photo.path.parent.name}/{photo.path.stem}"
+
+
+def split_photos(data: Path, split: str) -> list[Photo]:
+    """Photos `data/image/MATERIAL/STEM.jpg` with masks `data/mask/MATERIAL/STEM.png`, named in `data/SPLIT.txt`."""
+    return material_photos(data / "image", data / f"{split}.txt", data / "mask")

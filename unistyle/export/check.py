@@ -1,0 +1,79 @@
+"""How far an exported program is from the network."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import reduce
+from PIL import Image
+from torch import Tensor
+
+from unistyle.checkpoint.checkpoint import Checkpoint
+from unistyle.files.tensors import as_bytes, to_tensor
+from unistyle.network.model import UniStyleNetwork
+from unistyle.styles.codes import nearest
+
+TOLERANCE = 2  # of 255: the largest difference from the network that `check` accepts
+CHECK_SIZES = ((97, 131), (288, 288), (210, 160), (287, 401), (333, 250), (384, 512), (511, 389), (577, 700),
+               (720, 1080), (32, 45))  # height, width  # fmt: skip
+
+
+def reference(network: UniStyleNetwork, photo: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Image and alpha by the network itself, of a photo `1 3 h w` whose materials all get the nearest of the
+    candidates `n d`."""
+    features, logits = network.find(photo)
+    regions = reduce(network.regions(logits), "b m h w -> b 1 h w", "sum")
+    row = nearest(network.stylizer.encode(features, regions), candidates, network.stylizer.levels)
+    _, alpha, image = network.render(photo, features, regions, candidates[row])
+    return image, alpha
+
+
+class Difference(NamedTuple):
+    """Between a file and the network on one photo. size: (height, width); image, alpha: the largest in 8-bit values;
+    share: of the image's values that differ at all; covered: share of the frame where alpha is above 0."""
+
+    size: tuple[int, int]
+    image: int
+    alpha: int
+    share: float
+    covered: float
+
+
+def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image]) -> Iterator[Difference]:
+    """How far what onnxruntime makes of photos with a file of `export_onnx` is from what the network makes of them:
+    every material found becomes the file's style, or, where it takes codes, one exemplar of the bank after another.
+    """
+    session = onnx_session(path)
+    to = session.get_modelmeta().custom_metadata_map["to"]
+    network, bank = checkpoint.network, checkpoint.bank
+    routes = np.ones((len(network.config.materials), 1), np.float32)
+    for i, photo in enumerate(photos):
+        photo = to_tensor(photo)[None]
+        codes = bank.codes[bank.find(to)] if to else bank.codes[i % len(bank.codes)][None]
+        inputs = {"photo": photo.numpy()}
+        inputs |= {} if to else {"codes": codes[None].numpy(), "routes": routes}
+        with torch.no_grad():
+            wanted = reference(network, photo, codes)
+        got = (torch.from_numpy(x) for x in session.run(["image", "alpha"], inputs))
+        # uint8 has no negative numbers.
+        image, alpha = (
+            (as_bytes(a).int() - as_bytes(b).int()).abs() for a, b in zip(got, wanted, strict=True)
+        )
+        share, covered = (x.float().mean().item() for x in (image > 0, wanted[1] > 0))
+        yield Difference(tuple(photo.shape[-2:]), int(image.max()), int(alpha.max()), share, covered)
+
+
+def onnx_session(path: str | Path):
+    """A session of onnxruntime on the CPU, with as many threads as PyTorch. Raises ValueError where it cannot be
+    made."""
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
+        raise ValueError(f"{path}: onnxruntime cannot use it ({error}); export it again") from error
