@@ -6,7 +6,6 @@ A row a photo; columns: photo, mask, then a material of the bank each.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
@@ -15,7 +14,6 @@ from unistyle import UniStyle
 from unistyle.files.samples import sample_photos
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
 
 MATERIALS = ("stone", "wood", "metal", "foliage", "water", "leather")
 

@@ -15,7 +15,6 @@ masks, over the frame. IU: of the masks with those of `alone`, which do not lag;
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,14 +25,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from infer import CHECKPOINT
 from unistyle import UniStyle
+from unistyle.commands.infer import CHECKPOINT
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
 from unistyle.video.memory import SMOOTHING, Memory
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 STEPS = (
     (2, 3),

@@ -21,17 +21,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 CHECKPOINT = ROOT / "checkpoints" / "unistyle-materials.safetensors"
 STYLE = "stone"
 
 
 def ours(paths: list[Path], out: Path, args, compiled: bool = False) -> None:
-    from infer import BATCH
     from unistyle import UniStyle
     from unistyle.batch.jobs import Job, Options
     from unistyle.batch.manifest import Manifest
     from unistyle.batch.runner import Runner
+    from unistyle.commands.infer import BATCH
     from unistyle.restyle.cpu import keep_freed_memory
 
     keep_freed_memory()
@@ -79,8 +78,8 @@ def plain_fast_png(paths: list[Path], out: Path, args) -> None:
 
 def two_networks(paths: list[Path], out: Path, args) -> None:
     import torch
-    from speed import TwoNetworks
 
+    from benchmarks.speed import TwoNetworks
     from unistyle.files.photos import read_image
     from unistyle.files.tensors import to_pil, to_tensor
 

@@ -35,7 +35,6 @@ from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import code_space
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]
 
 MEMORY = 2**30  # bytes that a process may need more than after a good file
 TIME = 10  # seconds of a processor that a file may take

@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from infer import CHECKPOINT
 from unistyle import UniStyle
+from unistyle.commands.infer import CHECKPOINT
 from unistyle.files.folders import list_images
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
@@ -32,7 +32,6 @@ from unistyle.network.stylizer import Regions
 from unistyle.restyle import tiles
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 CELL = 480  # pixels of a photo in the mosaic
 

@@ -9,7 +9,6 @@ much of it was still going on in the second half.
 
 import argparse
 import resource
-import sys
 import tempfile
 import threading
 import time
@@ -17,18 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from infer import CHECKPOINT
 from unistyle import UniStyle
 from unistyle.batch.jobs import Job, Options
 from unistyle.batch.manifest import Manifest
 from unistyle.batch.runner import Runner
+from unistyle.commands.infer import CHECKPOINT
 from unistyle.files.folders import list_images
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
 from unistyle.restyle.cpu import keep_freed_memory
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 
 def resident() -> float:

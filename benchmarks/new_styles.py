@@ -23,8 +23,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job, read_sized
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer, read_sized
 from unistyle.evaluation.measures import evaluate_bank
 from unistyle.evaluation.pairs import SIZE, make_pairs, split_photos
 from unistyle.evaluation.rows import summary
@@ -64,7 +64,7 @@ def scores(vgg: VGG19, exemplars: Sequence[Exemplar], photos, results: Sequence[
     rows = []
     for i, ((photo, region), result) in enumerate(zip(photos, results, strict=True)):
         exemplar = exemplars[i % len(exemplars)]
-        found = style_scores(vgg, Job(photo, exemplar.image, region, exemplar.region), result)
+        found = style_scores(vgg, Transfer(photo, exemplar.image, region, exemplar.region), result)
         rows.append({key: found[key] for key in KEPT})
     return rows
 
@@ -88,7 +88,7 @@ def study(args: argparse.Namespace, folder: Path, vgg: VGG19) -> dict:
     """One folder: rows of every way, seconds, and the sheet written."""
     photos = contents(args.data, args.photos)
     paths = random.Random(0).sample(list_images(folder), args.exemplar_photos)
-    others = [Photo(path) for path in content_photos(args.contents)]
+    others = [LabelledPhoto(path) for path in content_photos(args.contents)]
     found: dict[str, list[dict]] = {}
     pictures, seconds = {}, {}
     for way in ("added", "fitted", "decoder"):

@@ -12,19 +12,18 @@ code in place. The table is printed as Markdown, with every trial that has its s
 import argparse
 import gc
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import yaml
-from make_figure import MATERIALS, row, sheet
-from speed import milliseconds
 from tqdm import tqdm
 
-from train import parse
+from benchmarks.figure import MATERIALS, row, sheet
+from benchmarks.speed import milliseconds
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import save_checkpoint
+from unistyle.commands.train import parse
 from unistyle.evaluation import measures as evaluation
 from unistyle.evaluation.methods import network_method
 from unistyle.evaluation.pairs import make_pairs, split_photos
@@ -37,7 +36,6 @@ from unistyle.training.finish import release
 from unistyle.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "benchmarks")]
 
 CONTROL = "control"
 

@@ -1,1 +1,1 @@
-"""The study that the project grew out of: `python -m unistyle.experiments --config configs/experiments.yaml`."""
+"""The study that the project grew out of: `python -m experiments --config configs/experiments.yaml`."""

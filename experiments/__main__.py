@@ -1,11 +1,11 @@
-"""python -m unistyle.experiments --config configs/experiments.yaml"""
+"""python -m experiments --config configs/experiments.yaml"""
 
 from experiments.config import ExperimentConfig
 from unistyle.commands.arguments import read_settings
 
 
 def parse(argv: list[str] | None = None) -> ExperimentConfig:
-    return read_settings(ExperimentConfig, "python -m unistyle.experiments", __doc__, argv)
+    return read_settings(ExperimentConfig, "python -m experiments", __doc__, argv)
 
 
 def main(argv: list[str] | None = None) -> None:

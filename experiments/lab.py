@@ -10,7 +10,7 @@ from torch import Tensor
 from experiments.cache import Results
 from experiments.config import ExperimentConfig
 from experiments.judges import MaterialJudge
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.transfer import read_sized
 from unistyle.evaluation.pairs import split_photos
 from unistyle.files.digest import digest, file_digest
@@ -75,25 +75,25 @@ class Lab:
         return judge
 
     @cached_property
-    def photos(self) -> dict[str, list[Photo]]:
+    def photos(self) -> dict[str, list[LabelledPhoto]]:
         return {split: split_photos(self.data, split) for split in ("train", "val")}
 
     @property
     def materials(self) -> tuple[str, ...]:
         return tuple(sorted({p.path.parent.name for p in self.photos["train"]}))
 
-    def sized(self, photo: Photo) -> Sized:
+    def sized(self, photo: LabelledPhoto) -> Sized:
         device = self.config.device
         return Sized(*(x.to(device) for x in read_sized(photo.path, photo.mask, self.config.size)))
 
     def results(self, study: str) -> Results:
         return Results(Path(self.config.out) / "results" / f"{study}.jsonl")
 
-    def named(self, name: str) -> Photo:
+    def named(self, name: str) -> LabelledPhoto:
         """A photo by MATERIAL/STEM. Raises KeyError, with the name."""
         return {name_of(p): p for part in self.photos.values() for p in part}[name]
 
-    def style_photos(self) -> list[Photo]:
+    def style_photos(self) -> list[LabelledPhoto]:
         """So many photos of each material, drawn with the seed, without the contents of the slides."""
         rng, chosen = random.Random(self.config.seed), []
         for label in range(len(self.materials)):
@@ -103,7 +103,7 @@ class Lab:
         return chosen
 
 
-def name_of(photo: Photo) -> str:
+def name_of(photo: LabelledPhoto) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from experiments import onomatopoeia, report
 from experiments.lab import Lab
 from experiments.report import Figures
-from unistyle.data.transfer import Job
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import style_scores
 from unistyle.evaluation.sheets import page
@@ -63,7 +63,7 @@ def scored(lab: Lab, path: Path) -> Row:
     stem = exemplar.partition("/")[2]
     style = next(p for p in list_images(Path(config.photos) / config.target) if p.stem == stem)
     image = fit(to_tensor(read_image(style))[None], lab.config.size)
-    job = Job(to_tensor(photo)[None], image, (mask > 0.5).float(), torch.ones_like(image[:, :1]))
+    job = Transfer(to_tensor(photo)[None], image, (mask > 0.5).float(), torch.ones_like(image[:, :1]))
     return row | {"exemplar": exemplar} | style_scores(lab.vgg, job, to_tensor(result.image)[None])
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from experiments import resegmentation
 from experiments.lab import Lab
 from experiments.report import Figures
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.evaluation.sheets import page
 from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
@@ -16,7 +16,7 @@ from unistyle.files.writing import save_png
 def pictures(lab: Lab, figures: Figures) -> str:
     """Sheets of the photos of the slides with one style photo a material, of those that both pipelines have: results
     of each pipeline, and the steps of the protocol for each content."""
-    styles: dict[str, Photo] = {}
+    styles: dict[str, LabelledPhoto] = {}
     for _, style in resegmentation.combinations(lab)["gatys"]:
         styles.setdefault(style.path.parent.name, style)
     contents, parts = [lab.named(name) for name in lab.config.contents], ["## Pictures"]
@@ -38,7 +38,7 @@ def pictures(lab: Lab, figures: Figures) -> str:
 
 
 def results_sheet(
-    lab: Lab, contents: Sequence[Photo], styles: Mapping[str, Photo], pipeline: str
+    lab: Lab, contents: Sequence[LabelledPhoto], styles: Mapping[str, LabelledPhoto], pipeline: str
 ) -> Image.Image:
     """Style photos above, contents on the left."""
     heads = [to_pil(lab.sized(p).image[0]) for p in styles.values()]
@@ -49,7 +49,7 @@ def results_sheet(
     return page(["photo", *styles], rows, 192)
 
 
-def steps_sheet(lab: Lab, content: Photo, styles: Mapping[str, Photo]) -> Image.Image:
+def steps_sheet(lab: Lab, content: LabelledPhoto, styles: Mapping[str, LabelledPhoto]) -> Image.Image:
     """A style photo a row, the steps of each pipeline beside it."""
     rows = []
     for style in styles.values():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from experiments import plots, quality, report
 from experiments.lab import Lab, name_of
 from experiments.report import Figures, mean
-from unistyle.data.transfer import Job
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.methods import Method, network_method, photo_method, whole_method
 from unistyle.evaluation.pairs import Pair, load_pair, make_pairs
 from unistyle.evaluation.rows import Row
@@ -20,7 +20,7 @@ def method_of(lab: Lab, name: str) -> Method:
     """The methods by name; `whole` is AdaIN of the whole photo, pasted through the mask."""
     makers = {
         "photo": lambda: photo_method,
-        "gatys": lambda: lambda *job: lab.gatys.restyle(Job(job[0], job[2], job[1], job[3])),
+        "gatys": lambda: lambda *job: lab.gatys.restyle(Transfer(job[0], job[2], job[1], job[3])),
         "whole": lambda: whole_method(lab.model.network),
         "network": lambda: network_method(lab.model.network),
     }

@@ -19,8 +19,8 @@ from experiments import plots, report, resegmentation
 from experiments.lab import HIGH, LOW, Lab, Sized, name_of
 from experiments.metrics import mask_scores
 from experiments.report import Figures, group_mean, mean
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.rows import Row
 from unistyle.maths.resizing import resize_regions
 
@@ -39,7 +39,7 @@ class Steps(NamedTuple):
 
 
 @torch.no_grad()
-def with_network(lab: Lab, content: Sized, style: Photo) -> Steps:
+def with_network(lab: Lab, content: Sized, style: LabelledPhoto) -> Steps:
     """Mask and restyled region from one pass; the style's own region is found by the same network."""
     network = lab.model.network
     code = network.encode_style(lab.sized(style).image)
@@ -48,7 +48,7 @@ def with_network(lab: Lab, content: Sized, style: Photo) -> Steps:
     return Steps(content.image, output.alpha, output.image, time.perf_counter() - start)
 
 
-def with_gatys(lab: Lab, content: Sized, style: Photo, label: int) -> Steps:
+def with_gatys(lab: Lab, content: Sized, style: LabelledPhoto, label: int) -> Steps:
     """The saliency teacher's masks of photo (as its material) and style, and the optimisation inside them."""
     sized = lab.sized(style)
     start = time.perf_counter()
@@ -58,7 +58,7 @@ def with_gatys(lab: Lab, content: Sized, style: Photo, label: int) -> Steps:
     )
     mask, own = ((m > 0.5).float() for m in (mask, own))
     own = own if own.mean() > 0.02 else torch.ones_like(own)
-    job = Job(content.image, sized.image, mask, own)
+    job = Transfer(content.image, sized.image, mask, own)
     known = lab.gatys.path(job).is_file()
     result = lab.gatys.restyle(job)
     return Steps(content.image, mask, result, float("nan") if known else time.perf_counter() - start)
@@ -94,7 +94,7 @@ def subset(combinations: list, count: int, seed: int) -> list:
     return [combinations[i] for i in sorted([number for group in turns for number in group][:count])]
 
 
-def combinations(lab: Lab) -> dict[str, list[tuple[Photo, Photo]]]:
+def combinations(lab: Lab) -> dict[str, list[tuple[LabelledPhoto, LabelledPhoto]]]:
     """Content and style photos for each pipeline."""
     contents = [lab.named(name) for name in lab.config.contents]
     everything = [(content, style) for content in contents for style in lab.style_photos()]
@@ -121,25 +121,25 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
             progress(pipeline, index + 1, len(chosen))
 
 
-def steps(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Steps:
+def steps(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str) -> Steps:
     sized = lab.sized(content)
     if pipeline == "network":
         return with_network(lab, sized, style)
     return with_gatys(lab, sized, style, content.label)
 
 
-def whole(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Tensor:
+def whole(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str) -> Tensor:
     """Step (2): the whole photo in the style of the whole style photo, `1 3 h w`."""
     photo, image = lab.sized(content).image, lab.sized(style).image
     everywhere, own = (torch.ones_like(x[:, :1]) for x in (photo, image))
     if pipeline == "gatys":
-        return lab.gatys.restyle(Job(photo, image, everywhere, own))
+        return lab.gatys.restyle(Transfer(photo, image, everywhere, own))
     network = lab.model.network
     with torch.no_grad():
         return network(photo, network.encode_style(image, own), everywhere).image
 
 
-def combination(lab: Lab, content: Photo, style: Photo, pipeline: str) -> Row:
+def combination(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str) -> Row:
     """Scores of one content, style and pipeline."""
     annotated = lab.sized(content).annotated
     done = steps(lab, content, style, pipeline)

@@ -9,8 +9,8 @@ from experiments import plots, report, translation
 from experiments.lab import Lab, name_of
 from experiments.quality import method_of
 from experiments.report import Figures, mean
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.pairs import Pair
 from unistyle.evaluation.rows import Row
 from unistyle.maths.masks import AREA, has_boundary
@@ -31,7 +31,7 @@ def combinations(lab: Lab) -> list[Pair]:
     ]  # fmt: skip
 
 
-def _usable(lab: Lab, photo: Photo) -> bool:
+def _usable(lab: Lab, photo: LabelledPhoto) -> bool:
     annotated = lab.sized(photo).annotated
     return has_boundary(annotated > 0.5) and annotated.mean().item() >= AREA
 
@@ -70,7 +70,7 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
 def named(lab: Lab, pair: Pair, method: str) -> Row:
     """The material that the judge names inside the restyled region."""
     (photo, region), (style, style_region) = (lab.sized(p) for p in pair)
-    job = Job(photo, style, region, style_region)
+    job = Transfer(photo, style, region, style_region)
     result = method_of(lab, method)(job.photo, job.region, job.style, job.style_region)
     with torch.no_grad():
         return {"named": lab.materials[lab.judge(result.clone(), region).argmax(1).item()]}

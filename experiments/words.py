@@ -1,6 +1,6 @@
 """A vocabulary out of photos that lie elsewhere: a folder a word, with links to the photos that stand for it.
 
-python -m unistyle.experiments.vocabulary configs/words.yaml --data ../shared/data --out cache/words
+python -m experiments.vocabulary configs/words.yaml --data ../shared/data --out cache/words
 """
 
 import argparse
@@ -31,9 +31,7 @@ def link(words: Mapping[str, Sequence[str]], data: Path, out: Path) -> dict[str,
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m unistyle.experiments.vocabulary", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser("python -m experiments.vocabulary", description=__doc__.splitlines()[0])
     parser.add_argument("words", type=Path, help="YAML file: a word, and patterns of its photos below --data")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -10,62 +10,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
+from tests.helpers import make_network, make_photo
 from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.commands import bank
-from unistyle.network.encoder import EncoderConfig
-from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 
 # Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-def make_photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
-    """A colourful RGB photo: a ramp, an edge and noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]  # fmt: skip
-    base = np.stack([x, y, (x > 0.4) & (y > 0.3)], axis=-1) * 230
-    return Image.fromarray((base + rng.integers(0, 25, base.shape)).astype(np.uint8))
-
-
-def annotated_folder(root: Path, materials: tuple[str, ...]) -> Path:
-    """A small annotated folder: four photos a material, two of them in val, one with a full mask."""
-    rng = np.random.default_rng(0)
-    names = {"train": [], "val": []}
-    for material in materials:
-        for i in range(4):
-            size = (48, 40) if i % 2 else (40, 48)
-            mask = np.zeros(size[::-1], np.uint8)
-            mask[8 : 8 * (i + 2), 6:30] = 255
-            if i == 3:
-                mask[:] = 255
-            for kind, pixels in (
-                ("image", rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)),
-                ("mask", mask),
-            ):
-                path = root / kind / material / f"{i}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
-            names["val" if i >= 2 else "train"].append(f"{material}/{i}")
-    for split, lines in names.items():
-        (root / f"{split}.txt").write_text("\n".join(lines))
-    return root
-
-
-def make_network() -> UniStyleNetwork:
-    """Random weights, with a segmenter whose decision differs from place to place."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = NetworkConfig(
-            EncoderConfig("mobilenetv2_050", pretrained=False), ("leather", "stone", "metal")
-        )
-        network = UniStyleNetwork(config).eval()
-    with torch.no_grad():
-        network.segmenter.classify.weight *= 1000
-        photo = torch.from_numpy(np.asarray(make_photo(), dtype=np.float32) / 255).permute(2, 0, 1)[None]
-        logits = network.segmenter(network.encoder(photo))
-        network.segmenter.classify.bias[0] += (logits[:, 1:].logsumexp(1) - logits[:, 0]).median()
-    return network
 
 
 @pytest.fixture(scope="session")

@@ -4,27 +4,27 @@ import difflib
 from collections.abc import Iterable
 
 
-class UsageError(ValueError):
+class UniStyleError(Exception):
+    """Something that a user can put right: the message says what was got, what was wanted and what to do."""
+
+
+class UsageError(UniStyleError, ValueError):
     """A command that cannot be carried out as it was given."""
 
 
-class Abandoned(RuntimeError):
-    """Another process has ended, so that nothing can be agreed upon any more."""
-
-
-class CannotGoOn(Exception):
-    """Results cannot be written any more; what is written stays, and the same command goes on from there."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint, or a style file, that cannot be found or used, with the reason and what to do."""
-
-
-class ImageError(ValueError):
+class ImageError(UniStyleError, ValueError):
     """A file or an image that cannot be used, with the reason."""
 
 
-class UnknownName(ValueError):
+class CheckpointError(UniStyleError, ValueError):
+    """A checkpoint, or a style file, that cannot be found or used, with the reason and what to do."""
+
+
+class StyleError(UniStyleError, ValueError):
+    """Folders that no style can be made of, with the reason and what to do."""
+
+
+class UnknownNameError(UniStyleError, ValueError):
     """A style or a material that the checkpoint does not know."""
 
     def __init__(self, kind: str, got: str, known: Iterable[str], hint: str = ""):
@@ -36,5 +36,9 @@ class UnknownName(ValueError):
         )
 
 
-class StyleError(ValueError):
-    """Folders that no style can be made of, with the reason and what to do."""
+class OutputError(UniStyleError):
+    """Results cannot be written any more; what is written stays, and the same command goes on from there."""
+
+
+class ProcessLostError(UniStyleError, RuntimeError):
+    """Another process has ended, so that nothing can be agreed upon any more."""

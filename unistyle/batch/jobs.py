@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Found:
+class Search:
     """jobs; others: the number of files that are no photos; problems: a message for each folder that could not be
     searched."""
 
@@ -55,7 +55,7 @@ def collect(
     mask: str | Path | None = None,
     save_mask: bool = False,
     format: str = "png",
-) -> Found:
+) -> Search:
     """The jobs of input files and folders, which may be addresses of fsspec.
 
     A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, a photo given by itself `out/<stem>.png`; a
@@ -79,7 +79,7 @@ def collect(
         for (source, name), own in zip(photos, masks, strict=True)
     ]
     _check_conflicts(jobs, save_mask)
-    return Found(jobs, others, problems)
+    return Search(jobs, others, problems)
 
 
 def is_video(path: Place) -> bool:

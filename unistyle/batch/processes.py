@@ -10,7 +10,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
-from unistyle.errors import Abandoned, UsageError
+from unistyle.errors import ProcessLostError, UsageError
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def agreeing() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of the connection to a process that has ended
-        raise Abandoned("another process ended before its photos were done") from error
+        raise ProcessLostError("another process ended before its photos were done") from error
 
 
 def disconnect() -> None:
@@ -51,7 +51,7 @@ def gather(value: T) -> list[T]:
         return gather_object([value])
 
 
-def together(make: Callable[[], T]) -> T:
+def agree(make: Callable[[], T]) -> T:
     """What `make` returns in this process. Where it cannot in one, all raise the reason: nobody waits for a process
     that is gone, and one can say it for all."""
     made = reason = None
@@ -64,7 +64,7 @@ def together(make: Callable[[], T]) -> T:
     return made
 
 
-def share(value: T) -> T:
+def broadcast(value: T) -> T:
     """The main process's value, in all processes."""
     box = [value]
     if PartialState().num_processes > 1:

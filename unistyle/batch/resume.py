@@ -2,13 +2,13 @@
 
 import json
 
-from unistyle.batch.jobs import Found, Job, Options
+from unistyle.batch.jobs import Job, Options, Search
 from unistyle.batch.manifest import Manifest, differences, line, record
 from unistyle.errors import UsageError
 from unistyle.files.places import present
 
 
-def to_do(manifest: Manifest, found: Found, options: Options, settings: dict) -> tuple[list[Job], int]:
+def to_do(manifest: Manifest, found: Search, options: Options, settings: dict) -> tuple[list[Job], int]:
     """Jobs that are left, and how many are finished; brings the manifest up to date with both.
 
     Raises UsageError where finished results were made with other settings.

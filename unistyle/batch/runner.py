@@ -17,7 +17,7 @@ from unistyle.batch.jobs import Job, Options
 from unistyle.batch.journal import FATAL, Counts
 from unistyle.batch.manifest import Manifest, record
 from unistyle.devices import cores
-from unistyle.errors import CannotGoOn, ImageError
+from unistyle.errors import ImageError, OutputError
 from unistyle.files.photos import Photo, read_mask, read_photo
 from unistyle.files.places import Place, is_local, write_whole
 from unistyle.files.writing import encode_image
@@ -64,7 +64,7 @@ class Runner:
         self._lock, self._error = threading.Lock(), None
 
     def run(self, jobs: list[Job], name: str = "photos") -> None:
-        """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt once the photos in work are finished."""
+        """Work through the jobs. Raises OutputError, and KeyboardInterrupt once the photos in work are finished."""
         remote = any(not is_local(job.source) for job in jobs[:1])
         # More than compute, and most where reading waits.
         count = min(len(jobs), cores() + (8 if remote else 1))
@@ -76,7 +76,7 @@ class Runner:
             self._wait(threads)
         with self._or_stop(self.manifest.path):
             self.manifest.close()
-        if isinstance(self._error, CannotGoOn | KeyboardInterrupt):
+        if isinstance(self._error, OutputError | KeyboardInterrupt):
             raise self._error
         if self._error is not None:  # of a kind that no photo accounts for, so not one for a user to repair
             raise RuntimeError(
@@ -214,7 +214,7 @@ class Runner:
         except (OSError, ImageError) as error:
             self._record(job, "failed", reason=f"cannot write: {error}", seconds=item.seconds + each)
             if isinstance(error, OSError) and error.errno in FATAL:
-                raise CannotGoOn(f"cannot write to {path.parent}: {error.strerror}") from error
+                raise OutputError(f"cannot write to {path.parent}: {error.strerror}") from error
             return
         found = {name: round(share, 4) for name, share in result.materials.items()}
         seconds = item.seconds + each + time.perf_counter() - start
@@ -237,4 +237,4 @@ class Runner:
         try:
             yield
         except OSError as error:
-            raise CannotGoOn(f"cannot write {path}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

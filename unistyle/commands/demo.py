@@ -13,7 +13,7 @@ from unistyle.web.layout import serve
 from unistyle.web.page import gr
 
 MISSING = "the page needs Gradio: pip install -e '.[demo]'"
-CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "unistyle-materials.safetensors"
+CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "unistyle-materials.safetensors"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,3 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the page was served
         pass
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,7 +22,7 @@ from unistyle.evaluation.methods import (
     photo_method,
     whole_method,
 )
-from unistyle.evaluation.pairs import _name, make_pairs, split_photos
+from unistyle.evaluation.pairs import make_pairs, photo_name, split_photos
 from unistyle.evaluation.rows import Row, table, write_rows
 from unistyle.evaluation.sheets import contact_sheet, sheet_photos
 from unistyle.files.writing import save_png
@@ -49,7 +49,7 @@ def _bank_rows(args: argparse.Namespace) -> Iterator[Row]:
     model, vgg = _model(args), VGG19(args.vgg_weights).to(args.device)
     contents, train = split_photos(args.data, args.split), split_photos(args.data, "train")
     pairs = make_pairs(contents, contents + train, args.pairs, args.seed)
-    exemplars = {_name(photo): photo for photo in contents + train}
+    exemplars = {photo_name(photo): photo for photo in contents + train}
     yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, args.to)
 
 
@@ -87,7 +87,7 @@ def _failures(args: argparse.Namespace) -> None:
     for kind, group in groupby(failed, key=lambda f: f.kind):
         group = list(group)
         save_png(failure_sheet(group), args.out / f"{kind}.png")
-        names = ", ".join(f"{_name(f.photo)} {f.score:.2f}" for f in group)
+        names = ", ".join(f"{photo_name(f.photo)} {f.score:.2f}" for f in group)
         print(f"{kind}: {len(group)} of {len(photos)}: {names}")
 
 

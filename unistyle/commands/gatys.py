@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unistyle.data.transfer import Job, read_sized
+from unistyle.data.transfer import Transfer, read_sized
 from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 from unistyle.teachers.cache import GatysCache
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     style = read_sized(args.style, args.style_mask, args.size)
     for path in args.photo:
         photo = read_sized(path, args.mask, args.size)
-        job = Job(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
+        job = Transfer(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
         with tqdm(total=config.iterations, desc=path.name) as bar:
             out = args.out if args.out.suffix else args.out / f"{path.stem}.png"
             show = partial(_show, bar)

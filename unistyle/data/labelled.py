@@ -14,7 +14,7 @@ from unistyle.files.folders import list_images
 
 
 @dataclass(frozen=True)
-class Photo:
+class LabelledPhoto:
     """A photo, its mask if it has one, and the index of its material (-1: unknown)."""
 
     path: Path
@@ -35,7 +35,7 @@ def materials_of(folder: str | Path) -> tuple[str, ...]:
 
 def material_photos(
     folder: str | Path, split: str | Path | None = None, masks: str | Path | None = None
-) -> list[Photo]:
+) -> list[LabelledPhoto]:
     """Photos of the material folders, with the masks `masks/material/stem.png`. `split` names the photos to take."""
     wanted = set(Path(split).read_text().split()) if split else None
     photos = []
@@ -43,7 +43,7 @@ def material_photos(
         for path in list_images(Path(folder) / name):
             mask = Path(masks) / name / f"{path.stem}.png" if masks else None
             if wanted is None or f"{name}/{path.stem}" in wanted:
-                photos.append(Photo(path, mask, label))
+                photos.append(LabelledPhoto(path, mask, label))
     if not photos:
         raise ValueError(
             f"none of the photos in {folder} is named in {split}: expected lines like `material/stem`"
@@ -51,16 +51,18 @@ def material_photos(
     return photos
 
 
-def object_photos(folder: str | Path) -> list[Photo]:
+def object_photos(folder: str | Path) -> list[LabelledPhoto]:
     """Photos `image/` with masks of the same stem in `mask/`."""
     masks = {p.stem: p for p in list_images(Path(folder) / "mask")}
-    photos = [Photo(p, masks[p.stem]) for p in list_images(Path(folder) / "image") if p.stem in masks]
+    photos = [LabelledPhoto(p, masks[p.stem]) for p in list_images(Path(folder) / "image") if p.stem in masks]
     if not photos:
         raise ValueError(f"{folder} holds no pairs: expected image/STEM.jpg with mask/STEM.png")
     return photos
 
 
-def hold_out(photos: Sequence[Photo], share: float = 0.125, seed: int = 0) -> tuple[list[Photo], list[Photo]]:
+def hold_out(
+    photos: Sequence[LabelledPhoto], share: float = 0.125, seed: int = 0
+) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
     """Photos to train on and a held-out part, `share` of every material, for folders without a split of their own."""
     generator, train, held = torch.Generator().manual_seed(seed), [], []
     for label in sorted({p.label for p in photos}):
@@ -72,7 +74,9 @@ def hold_out(photos: Sequence[Photo], share: float = 0.125, seed: int = 0) -> tu
     return train, held
 
 
-def split_photos(photos: str | Path, split: str | Path | None) -> tuple[list[Photo], list[Photo]]:
+def split_photos(
+    photos: str | Path, split: str | Path | None
+) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
     """The photos to train on and those held out."""
     everything = material_photos(photos)
     if split is None:

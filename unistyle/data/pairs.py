@@ -6,7 +6,7 @@ import torchvision.transforms.v2.functional as TF
 from PIL import Image
 from torch.utils.data import Dataset
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.views import crop, fit, load
 from unistyle.files.tensors import to_tensor
 
@@ -55,8 +55,8 @@ class StylePairs(Dataset):
         return self.pair(rng)
 
 
-def _by_material(photos: list[Photo]) -> list[list[Photo]]:
-    groups: dict[int, list[Photo]] = {}
+def _by_material(photos: list[LabelledPhoto]) -> list[list[LabelledPhoto]]:
+    groups: dict[int, list[LabelledPhoto]] = {}
     for photo in photos:
         groups.setdefault(photo.label, []).append(photo)
     return list(groups.values())
@@ -71,7 +71,12 @@ class MaskedPhotos(Dataset):
     """
 
     def __init__(
-        self, kinds: list[list[Photo]], sizes: list[tuple[int, int]], batch: int, length: int, seed: int
+        self,
+        kinds: list[list[LabelledPhoto]],
+        sizes: list[tuple[int, int]],
+        batch: int,
+        length: int,
+        seed: int,
     ):
         self.kinds = [_by_material(photos) for photos in kinds if photos]
         self.sizes, self.batch = sizes, batch

@@ -11,7 +11,7 @@ from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import fit
 
 
-class Job(NamedTuple):
+class Transfer(NamedTuple):
     """What `restyle` needs for one photo."""
 
     photo: Tensor

@@ -9,7 +9,7 @@ import torchvision.transforms.v2.functional as TF
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 
@@ -28,7 +28,7 @@ def _stored(path: Path, mask: bool) -> np.ndarray:
     )
 
 
-def load(photo: Photo) -> tuple[Image.Image, Image.Image]:
+def load(photo: LabelledPhoto) -> tuple[Image.Image, Image.Image]:
     """Photo and mask (all white without one), at the size kept in memory."""
     image = Image.fromarray(_stored(photo.path, False))
     if photo.mask is None:
@@ -38,12 +38,12 @@ def load(photo: Photo) -> tuple[Image.Image, Image.Image]:
     return image, Image.fromarray(_stored(photo.mask, True)).resize(image.size)
 
 
-def fit(photo: Photo, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def fit(photo: LabelledPhoto, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Photo `3 h w` and region `1 h w` that fill (height, width), cut at the middle."""
     return tuple(to_tensor(ImageOps.fit(x, size[::-1], Image.Resampling.BICUBIC)) for x in load(photo))
 
 
-def crop(photo: Photo, side: int, variant: int, seed: int) -> tuple[Tensor, Tensor]:
+def crop(photo: LabelledPhoto, side: int, variant: int, seed: int) -> tuple[Tensor, Tensor]:
     """A square crop of a third to seven eighths of the short side, mirrored or not: always the same for one variant.
     So photos are seen at 150 to 384 pixels of short side, at every scale alike, as users restyle small and large
     ones. A crop that the mask hardly touches is taken whole, as a close-up of something."""

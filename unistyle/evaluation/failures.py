@@ -6,7 +6,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.evaluation.sheets import page
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_pil, to_tensor
@@ -20,7 +20,7 @@ class Failure(NamedTuple):
 
     kind: str
     score: float
-    photo: Photo
+    photo: LabelledPhoto
     annotated: Tensor
     mask: Tensor
 
@@ -43,7 +43,7 @@ def failure_kind(mask: Tensor, annotated: Tensor) -> str:
     return "spill" if found > wanted else "part"
 
 
-def failures(find: Callable[[Tensor], Tensor], photos: Iterable[Photo]) -> list[Failure]:
+def failures(find: Callable[[Tensor], Tensor], photos: Iterable[LabelledPhoto]) -> list[Failure]:
     """The photos whose mask has a mean IU below `FAILED`, the worst first within a kind. `find`: photo `1 3 h w` in
     [0, 1] -> soft mask `1 1 h w`, foreground above a half."""
     failed = []

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from unistyle.commands.evaluate import main
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job, read_sized
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer, read_sized
 from unistyle.evaluation.methods import Method
-from unistyle.evaluation.pairs import SIZE, Pair, _name, load_pair
+from unistyle.evaluation.pairs import SIZE, Pair, load_pair, photo_name
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import changed, style_scores
 from unistyle.files.photos import read_image, read_mask
@@ -27,14 +26,18 @@ from unistyle.restyle.pipeline import UniStyle
 def evaluate_style(pairs: Iterable[Pair], method: Method, vgg: nn.Module, device="cpu") -> Iterator[Row]:
     """`style_scores` of one method for each pair, with the names of photo and style."""
     for pair in pairs:
-        job = Job(*(x.to(device) for x in load_pair(pair)))
+        job = Transfer(*(x.to(device) for x in load_pair(pair)))
         result = method(job.photo, job.region, job.style, job.style_region)
-        names = {"photo": _name(pair.content), "style": _name(pair.style)}
+        names = {"photo": photo_name(pair.content), "style": photo_name(pair.style)}
         yield names | style_scores(vgg, job, result)
 
 
 def evaluate_bank(
-    model: UniStyle, pairs: Iterable[Pair], exemplars: dict[str, Photo], vgg: nn.Module, to: str | None = None
+    model: UniStyle,
+    pairs: Iterable[Pair],
+    exemplars: dict[str, LabelledPhoto],
+    vgg: nn.Module,
+    to: str | None = None,
 ) -> Iterator[Row]:
     """`style_scores` of the public call with a style named from the bank: `to`, or the material of the pair's style.
 
@@ -45,9 +48,9 @@ def evaluate_bank(
         photo, region = read_sized(pair.content.path, pair.content.mask, SIZE)
         result = model.restyle(to_pil(photo[0]), to or pair.style.path.parent.name, mask=to_pil(region[0]))
         (name,) = result.styles.values()
-        job = Job(*(x.to(model.device) for x in load_pair(Pair(pair.content, exemplars[name]))))
+        job = Transfer(*(x.to(model.device) for x in load_pair(Pair(pair.content, exemplars[name]))))
         image = to_tensor(result.image)[None].to(model.device)
-        yield {"photo": _name(pair.content), "style": name} | style_scores(vgg, job, image)
+        yield {"photo": photo_name(pair.content), "style": name} | style_scores(vgg, job, image)
 
 
 @torch.inference_mode()
@@ -56,7 +59,7 @@ def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
     return alpha_of(image, network.regions(network.find(image)[1]))
 
 
-def evaluate_masks(network: UniStyleNetwork, photos: Iterable[Photo], device="cpu") -> Iterator[Row]:
+def evaluate_masks(network: UniStyleNetwork, photos: Iterable[LabelledPhoto], device="cpu") -> Iterator[Row]:
     """Pixel accuracy and mean IU of the predicted mask (alpha above a half) of each photo, at the photo's size.
 
     boundary: 1 where the annotated mask covers less than 95 % of the frame. halo: share of the frame where alpha is
@@ -69,10 +72,12 @@ def evaluate_masks(network: UniStyleNetwork, photos: Iterable[Photo], device="cp
         scores = {"accuracy": pixel_accuracy(mask, annotated), "mean_iu": mean_iu(mask, annotated)}
         faint = (alpha[0, 0].cpu() > 0) & ~mask & ~annotated
         scores |= {"halo": faint.float().mean().item(), "boundary": float(has_boundary(annotated))}
-        yield {"photo": _name(photo), **scores}
+        yield {"photo": photo_name(photo), **scores}
 
 
-def evaluate_outside(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str]) -> Iterator[Row]:
+def evaluate_outside(
+    model: UniStyle, photos: Iterable[LabelledPhoto], styles: Sequence[str]
+) -> Iterator[Row]:
     """8-bit values that differ where the mask of the public call is 0, for whole photos at their own size; the
     styles are taken in turn. area: the mask's share of the frame."""
     for index, photo in enumerate(photos):
@@ -81,11 +86,7 @@ def evaluate_outside(model: UniStyle, photos: Iterable[Photo], styles: Sequence[
             to_tensor(x)[None] for x in (result.image, result.mask, read_image(photo.path))
         )
         yield {
-            "photo": _name(photo),
+            "photo": photo_name(photo),
             "outside": float(changed(image, before, mask)),
             "area": mask.mean().item(),
         }
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from unistyle.data.transfer import Job
+from unistyle.data.transfer import Transfer
 from unistyle.network.composite import composite
 from unistyle.network.model import UniStyleNetwork
 from unistyle.teachers.cache import GatysCache
@@ -40,7 +40,7 @@ def whole_method(network: UniStyleNetwork) -> Method:
 def gatys_method(vgg: nn.Module, config: GatysConfig, cache: Path | None = None) -> Method:
     """The Gatys teacher, with finished results kept in `cache`."""
     run = GatysCache(cache, vgg, config).restyle if cache else lambda job: restyle(vgg, *job, config)
-    return lambda photo, region, style, style_region: run(Job(photo, style, region, style_region))
+    return lambda photo, region, style, style_region: run(Transfer(photo, style, region, style_region))
 
 
 def photo_method(photo, region, style, style_region) -> Tensor:

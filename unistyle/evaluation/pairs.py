@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from unistyle.data.labelled import Photo, material_photos
-from unistyle.data.transfer import Job, read_sized
+from unistyle.data.labelled import LabelledPhoto, material_photos
+from unistyle.data.transfer import Transfer, read_sized
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import AREA
@@ -17,11 +17,13 @@ SIZE = 256  # long side, in pixels, at which styles are compared
 class Pair(NamedTuple):
     """A photo, and a photo of another material that is its style."""
 
-    content: Photo
-    style: Photo
+    content: LabelledPhoto
+    style: LabelledPhoto
 
 
-def make_pairs(contents: Sequence[Photo], styles: Sequence[Photo], count: int, seed: int) -> list[Pair]:
+def make_pairs(
+    contents: Sequence[LabelledPhoto], styles: Sequence[LabelledPhoto], count: int, seed: int
+) -> list[Pair]:
     """`count` pairs, the same for the same photos and seed: contents in turn, each with a random style photo of
     another material, both with a region of at least a tenth of the frame. Raises ValueError where there are none."""
     rng = random.Random(seed)
@@ -33,20 +35,20 @@ def make_pairs(contents: Sequence[Photo], styles: Sequence[Photo], count: int, s
     return [Pair(c, rng.choice([s for s in styles if s.label != c.label])) for c in turns]
 
 
-def _large(photo: Photo) -> bool:
+def _large(photo: LabelledPhoto) -> bool:
     return to_tensor(read_mask(photo.mask)).mean().item() >= AREA
 
 
-def load_pair(pair: Pair, size: int = SIZE) -> Job:
+def load_pair(pair: Pair, size: int = SIZE) -> Transfer:
     """Photo, style and their annotated regions as tensors, the long sides at most `size`."""
     (photo, region), (style, style_region) = (read_sized(p.path, p.mask, size) for p in pair)
-    return Job(photo, style, region, style_region)
+    return Transfer(photo, style, region, style_region)
 
 
-def _name(photo: Photo) -> str:
+def photo_name(photo: LabelledPhoto) -> str:
     return f"{photo.path.parent.name}/{photo.path.stem}"
 
 
-def split_photos(data: Path, split: str) -> list[Photo]:
+def split_photos(data: Path, split: str) -> list[LabelledPhoto]:
     """Photos `data/image/MATERIAL/STEM.jpg` with masks `data/mask/MATERIAL/STEM.png`, named in `data/SPLIT.txt`."""
     return material_photos(data / "image", data / f"{split}.txt", data / "mask")

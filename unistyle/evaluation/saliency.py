@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold, has_boundary, mean_iu, pixel_accuracy
@@ -50,7 +50,7 @@ def _scores(masks: list[Tensor], annotated: list[Tensor], threshold: float) -> T
 
 def compare(
     teacher: SaliencyTeacher,
-    photos: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
     cache: str | Path,
     progress: Callable[[str, int, int], None],
 ) -> str:
@@ -63,7 +63,9 @@ def compare(
     return score_table(masks, [to_tensor(read_mask(photo.mask)) > 0.5 for photo in photos])
 
 
-def with_masks(photos: Sequence[Photo], materials: Sequence[str], folder: str | Path) -> list[Photo]:
+def with_masks(
+    photos: Sequence[LabelledPhoto], materials: Sequence[str], folder: str | Path
+) -> list[LabelledPhoto]:
     """The photos that have a mask in `folder`, with it. Raises FileNotFoundError where none has."""
     named = [replace(p, mask=Path(folder) / materials[p.label] / f"{p.path.stem}.png") for p in photos]
     if not (found := [photo for photo in named if photo.mask.is_file()]):

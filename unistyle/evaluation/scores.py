@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unistyle.data.transfer import Job
+from unistyle.data.transfer import Transfer
 from unistyle.maths.features import (
     EPS,
     content_distance,
@@ -20,7 +20,7 @@ from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS
 
 
 @torch.no_grad()
-def style_scores(vgg: nn.Module, job: Job, result: Tensor) -> dict[str, float]:
+def style_scores(vgg: nn.Module, job: Transfer, result: Tensor) -> dict[str, float]:
     """Scores of one result `1 3 h w` in [0, 1].
 
     gram: mean over relu1_1 to relu4_1 of the Gram distance to the style; relative: over that of the untouched
@@ -59,7 +59,7 @@ def _ratio(after: Tensor, before: Tensor) -> Tensor:
 STATISTICS = {"gram": (gram, gram_distance), "moments": (moments, moment_distance)}
 
 
-def _to_style(kind: str, f: dict[str, Tensor], wanted: dict[str, Tensor], job: Job) -> Tensor:
+def _to_style(kind: str, f: dict[str, Tensor], wanted: dict[str, Tensor], job: Transfer) -> Tensor:
     """Distance of a statistic inside the region to the style's, one value a layer."""
     statistic, distance = STATISTICS[kind]
     sides = ((f, job.region), (wanted, job.style_region))

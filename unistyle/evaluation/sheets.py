@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image, ImageDraw
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import AREA, has_boundary
@@ -23,7 +23,7 @@ def page(titles: Sequence[str], rows: Sequence[Sequence[Image.Image]], cell: int
     return sheet
 
 
-def sheet_photos(photos: Iterable[Photo]) -> list[Photo]:
+def sheet_photos(photos: Iterable[LabelledPhoto]) -> list[LabelledPhoto]:
     """The first photo of each material that shows an object, and not the material alone."""
     chosen = {}
     for photo in photos:
@@ -33,7 +33,9 @@ def sheet_photos(photos: Iterable[Photo]) -> list[Photo]:
     return list(chosen.values())
 
 
-def contact_sheet(model: UniStyle, photos: Iterable[Photo], styles: Sequence[str], cell=320) -> Image.Image:
+def contact_sheet(
+    model: UniStyle, photos: Iterable[LabelledPhoto], styles: Sequence[str], cell=320
+) -> Image.Image:
     """A photo a row with the mask found, a style of the bank a column."""
     rows = []
     for photo in photos:

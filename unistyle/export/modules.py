@@ -7,7 +7,7 @@ from einops import einsum, reduce
 from torch import Tensor, nn
 
 from unistyle.checkpoint.checkpoint import Checkpoint
-from unistyle.export.resizing import resize_regions, shrink
+from unistyle.maths.exportable import resize_regions, shrink
 from unistyle.network.composite import composite, guided_upsample
 from unistyle.network.model import SIGHT, SMALLEST, UniStyleNetwork
 from unistyle.network.stylizer import Regions
@@ -87,7 +87,7 @@ class OneStyle(OnePass):
 
 def one_pass(checkpoint: Checkpoint, to: str | None = None) -> OnePass:
     """The module to export. to: a style of the bank or one exemplar of it, that the program holds; by default the
-    program takes codes. Raises UnknownName."""
+    program takes codes. Raises UnknownNameError."""
     if to is None:
         return OnePass(checkpoint.network)
     return OneStyle(checkpoint.network, checkpoint.bank.codes[checkpoint.bank.find(to)])

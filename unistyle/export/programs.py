@@ -6,7 +6,6 @@ Batch, height and width are free; the network itself is the reference, and `chec
 
 import base64
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 from torch.export import ExportedProgram
 
 from unistyle.checkpoint.checkpoint import Checkpoint
-from unistyle.commands.export import main
 from unistyle.export.modules import LARGEST, OnePass, OneStyle, one_pass
 from unistyle.files.atomic import atomic
 from unistyle.network.model import SMALLEST
@@ -59,7 +57,7 @@ def metadata(checkpoint: Checkpoint, to: str | None = None) -> dict[str, str]:
 
 def export_torch(checkpoint: Checkpoint, path: str | Path, to: str | None = None) -> Path:
     """Write a `.pt2` file for `torch.export.load`, complete or not at all, with the metadata beside the program as
-    `unistyle.json`; returns it. Raises UnknownName, and ValueError for another ending."""
+    `unistyle.json`; returns it. Raises UnknownNameError, and ValueError for another ending."""
     path = _ending(path, ".pt2")
     program = export_program(one_pass(checkpoint, to))
     program.example_inputs = None  # which would be pickled into the file, in vain
@@ -72,7 +70,7 @@ def export_torch(checkpoint: Checkpoint, path: str | Path, to: str | None = None
 
 
 def export_onnx(checkpoint: Checkpoint, path: str | Path, to: str | None = None) -> Path:
-    """Write an `.onnx` file, complete or not at all, with the metadata in it; returns it. Raises UnknownName, and
+    """Write an `.onnx` file, complete or not at all, with the metadata in it; returns it. Raises UnknownNameError, and
     ValueError for another ending."""
     path, module = _ending(path, ".onnx"), one_pass(checkpoint, to)
     inputs = ["photo"] if isinstance(module, OneStyle) else ["photo", "codes", "routes"]
@@ -107,7 +105,3 @@ def _ending(path: str | Path, suffix: str) -> Path:
     if (path := Path(path)).suffix != suffix:
         raise ValueError(f"{path}: wanted a name that ends in {suffix}")
     return path
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,7 @@ def file_digest(path: str | Path) -> str:
     return digest(Path(path).read_bytes())
 
 
-def _bytes(tensor: Tensor) -> bytes:
+def tensor_bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 

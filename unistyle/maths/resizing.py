@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
-from unistyle.export import resizing as exportable
 from unistyle.files.tensors import as_bytes, as_float
+from unistyle.maths import exportable
 
 
 def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:

@@ -10,7 +10,7 @@ PIXELS_AT_ONCE_ELSEWHERE = 2**24
 LEAST_AT_ONCE = 2**18  # where memory does not suffice for this, tiles do not help
 
 
-class _Restyled(NamedTuple):
+class Restyled(NamedTuple):
     """What the network gave: found regions `b m . .`, the plan's regions `b k . .`, rows of the chosen styles (b
     lists of k), and the restyled photo at its working size, float or uint8 `b 3 . .`."""
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from unistyle.checkpoint.hub import HubFolder
 from unistyle.devices import map_on_cores, out_of_memory, pick_device, pick_precision
-from unistyle.errors import UnknownName
+from unistyle.errors import UnknownNameError
 from unistyle.files.photos import Photo
 from unistyle.files.places import Place, place
 from unistyle.files.tensors import as_bytes, as_float, to_pil
@@ -24,8 +24,8 @@ from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.network.model import SMALLEST
 from unistyle.restyle.cpu import use_onednn
 from unistyle.restyle.overlay import BAND
-from unistyle.restyle.passes import LEAST_AT_ONCE, PIXELS_AT_ONCE, PIXELS_AT_ONCE_ELSEWHERE, _Restyled
-from unistyle.restyle.plan import REST, Plan, Target, _choose
+from unistyle.restyle.passes import LEAST_AT_ONCE, PIXELS_AT_ONCE, PIXELS_AT_ONCE_ELSEWHERE, Restyled
+from unistyle.restyle.plan import REST, Plan, Target, choose
 from unistyle.restyle.stack import AnyPhoto, Stack, as_photo, opaque, smallest, stack_photos, working_pixels
 from unistyle.restyle.tiles import restyle_in_tiles
 from unistyle.styles.codes import encode_photo
@@ -118,7 +118,7 @@ class UniStyle(HubFolder):
         name; without it they stay as they are. mask: restyle here (white) in place of what is found. options: see
         `restyle_batch`.
 
-        Raises UnknownName for a style or material that the checkpoint does not know, ImageError for an
+        Raises UnknownNameError for a style or material that the checkpoint does not know, ImageError for an
         unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.
         """
         return self.restyle_batch([photo], to, None if mask is None else [mask], **options)[0]
@@ -230,7 +230,7 @@ class UniStyle(HubFolder):
         if not mapping:
             raise ValueError("an empty mapping restyles nothing; give at least one material and its style")
         if unknown := [key for key in mapping if key != REST and key not in self.materials]:
-            raise UnknownName("material", str(unknown[0]), self.materials)
+            raise UnknownNameError("material", str(unknown[0]), self.materials)
         rest = tuple(i for i, name in enumerate(self.materials) if name not in mapping)
         return Plan(
             Target(key, rest if key == REST else (self.materials.index(key),), *self._style(style))
@@ -262,7 +262,7 @@ class UniStyle(HubFolder):
         with self._autocast():
             return (name,), encode_photo(self.network, as_photo(photo))[None]
 
-    def _run(self, photo: Tensor, stack: Stack, plan: Plan, memory: Memory | None = None) -> _Restyled:
+    def _run(self, photo: Tensor, stack: Stack, plan: Plan, memory: Memory | None = None) -> Restyled:
         """The network on photos uint8 `b 3 h w` at their working size: in one pass, or in tiles."""
         whole = photo[:, 0].numel() <= self.pixels_at_once
         seen = as_float(photo if whole else shrink(photo, MAX_SIZE))
@@ -275,7 +275,7 @@ class UniStyle(HubFolder):
                 found = found * resize_regions(as_float(stack.visible), found.shape[-2:])
             regions = self._regions(stack, plan, found, seen.shape[-2:])
             own = self.network.stylizer.encode(features, regions)
-            codes, chosen = _choose(own, plan, self.network.stylizer.levels)
+            codes, chosen = choose(own, plan, self.network.stylizer.levels)
             if memory is not None:
                 codes, chosen = memory.choose(codes, chosen, (regions.mean((0, 2, 3)) >= FOUND).tolist())
             if whole:
@@ -286,7 +286,7 @@ class UniStyle(HubFolder):
                     [restyle_in_tiles(self.network, *each, run=self._map)
                      for each in zip(photo.split(1), regions.split(1), codes.split(1), strict=True)]
                 )  # fmt: skip
-        return _Restyled(found, regions, chosen, restyled)
+        return Restyled(found, regions, chosen, restyled)
 
     def _map(self, function: Callable, *items: Iterable) -> Iterable:
         """`map` over tiles: on a CPU a core each, on an accelerator one after the other."""
@@ -300,7 +300,7 @@ class UniStyle(HubFolder):
         return map_on_cores(run, *items)
 
     def _overlay(
-        self, stack: Stack, small: Tensor, done: _Restyled, strength: float, keep_color: bool
+        self, stack: Stack, small: Tensor, done: Restyled, strength: float, keep_color: bool
     ) -> tuple[Tensor, Tensor]:
         """The restyled photo laid over the photo, and alpha: uint8 `b 3 h w` and `b 1 h w`; a band of rows at a
         time, so that a photo of any size takes little more memory than its pixels."""

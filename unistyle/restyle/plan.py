@@ -24,7 +24,7 @@ class Plan(tuple[Target, ...]):
     """What becomes what, resolved once and good for any number of photos."""
 
 
-def _choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, list[list[int]]]:
+def choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, list[list[int]]]:
     """Codes `b k d` of the nearest candidates of each target to the photo's own codes `b k d`, and their
     rows."""
     codes, chosen = [], []

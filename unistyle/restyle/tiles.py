@@ -54,7 +54,7 @@ def tiles(height: int, width: int, core: int = CORE, halo: int = HALO) -> Iterat
             yield Tile(*cores, *seen)
 
 
-class _Found(Exception):
+class _NeedMomentsError(Exception):
     """Ends a tile's pass at the first AdaIN whose moments are not known; carries the area `b k 1` and the moments."""
 
 
@@ -70,7 +70,7 @@ class _TileRegions(Regions):
             return answer
         inside = self.tile.inside(f.shape[-2:])
         w, f = self.at(f.shape[-2:])[..., *inside], f[..., *inside]
-        raise _Found(reduce(w.float(), "b k h w -> b k 1", "sum"), *moments(f, w))
+        raise _NeedMomentsError(reduce(w.float(), "b k h w -> b k 1", "sum"), *moments(f, w))
 
     def offset(self, size) -> tuple[int, int]:
         seen = self.tile.seen_rows, self.tile.seen_columns
@@ -118,7 +118,7 @@ class _Tiled:
         def next_layer(tile: Tile, own: list[Tensor]) -> tuple[Tensor, Tensor, Tensor] | None:
             try:
                 self.restyle(tile, own, known)
-            except _Found as found:
+            except _NeedMomentsError as found:
                 return found.args
 
         while all(found := list(run(next_layer, sample, features))):

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unistyle.errors import UnknownName
+from unistyle.errors import UnknownNameError
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.codes import encode_photo
 from unistyle.styles.names import check_style_name
@@ -53,12 +53,12 @@ class StyleBank:
         return [i for i, (style, exemplar) in enumerate(self.names) if name in (style, f"{style}/{exemplar}")]
 
     def find(self, name: str, hint: str = "") -> list[int]:
-        """As `rows`, but an unknown name raises UnknownName, which lists the known ones and ends with a hint."""
+        """As `rows`, but an unknown name raises UnknownNameError, which lists the known ones and ends with a hint."""
         rows = self.rows(name)
         if not rows:
             exemplars = [f"{style}/{exemplar}" for style, exemplar in self.names]
             known = exemplars if name.partition("/")[0] in self.styles else self.styles
-            raise UnknownName("style", name, known, hint)
+            raise UnknownNameError("style", name, known, hint)
         return rows
 
     def only(self, rows: Iterable[int]) -> "StyleBank":
@@ -67,15 +67,15 @@ class StyleBank:
         return StyleBank(tuple(self.names[row] for row in rows), self.codes[rows])
 
     def without(self, *names: str) -> "StyleBank":
-        """The bank less whole styles (`stone`) and single exemplars (`stone/quarry`). Raises UnknownName."""
+        """The bank less whole styles (`stone`) and single exemplars (`stone/quarry`). Raises UnknownNameError."""
         gone = {row for name in names for row in self.find(name)}
         return self.only(row for row in range(len(self.names)) if row not in gone)
 
     def renamed(self, old: str, new: str) -> "StyleBank":
-        """The bank with another name for one style. Raises UnknownName for a style that it does not have, and
+        """The bank with another name for one style. Raises UnknownNameError for a style that it does not have, and
         ValueError for a name that a style cannot have, or that another one has."""
         if old not in self.styles:
-            raise UnknownName("style", old, self.styles, " Styles are renamed, their exemplars are not.")
+            raise UnknownNameError("style", old, self.styles, " Styles are renamed, their exemplars are not.")
         check_style_name(new)
         if new in self.styles:
             raise ValueError(f"style {new!r} is in the bank already; choose another name, or remove it first")

@@ -16,7 +16,7 @@ import torch
 from scipy.cluster.vq import kmeans2, whiten
 from torch import Tensor
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.views import fit
 from unistyle.devices import cores
 from unistyle.errors import ImageError, StyleError
@@ -30,6 +30,7 @@ from unistyle.styles.names import check_style_name, exemplar_name
 
 SMALLEST_SIDE = 64  # pixels of a style photo's short side: a few periods of a texture and their variety
 COVERED = 0.02  # share of the photo that a mask must cover
+SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
 TYPICAL = 0.75  # share of a folder's photos that may be exemplars: the ones nearest to its median
 
 
@@ -206,8 +207,12 @@ def bank_of(exemplars: Sequence[Exemplar]) -> StyleBank:
 
 @torch.inference_mode()
 def choose_exemplars(
-    network: UniStyleNetwork, photos: Sequence[Photo], count: int, size: tuple[int, int], seed: int = 0
-) -> list[Photo]:
+    network: UniStyleNetwork,
+    photos: Sequence[LabelledPhoto],
+    count: int,
+    size: tuple[int, int],
+    seed: int = 0,
+) -> list[LabelledPhoto]:
     """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
     the moments of their style codes, among the quarter that the segmenter is surest of. All, if there are no more.
 
@@ -216,7 +221,7 @@ def choose_exemplars(
     taken from the half nearest to the median code (docs/trials.md).
     """
     regions = [(photo, *fit(photo, size)) for photo in photos]
-    large = [entry for entry in regions if entry[2].mean() >= SMALLEST_REGION] or regions
+    large = [entry for entry in regions if entry[2].mean() >= SHOWN] or regions
     if len(large) <= count:
         return [photo for photo, _, _ in large]
     described = [_describe(network, image[None], mask[None], photo.label) for photo, image, mask in large]

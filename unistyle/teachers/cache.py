@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from unistyle.data.transfer import Job
-from unistyle.files.digest import _bytes
+from unistyle.data.transfer import Transfer
+from unistyle.files.digest import tensor_bytes
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.files.writing import save_png
@@ -30,19 +30,19 @@ class GatysCache:
         self.folder, self.vgg, self.config = Path(folder), vgg, config or GatysConfig()
         settings = hashlib.sha256(json.dumps([VERSION, asdict(self.config)], sort_keys=True).encode())
         for name, value in sorted(vgg.state_dict().items()):
-            settings.update(name.encode() + _bytes(value))
+            settings.update(name.encode() + tensor_bytes(value))
         self._settings = settings.digest()
 
-    def path(self, job: Job) -> Path:
+    def path(self, job: Transfer) -> Path:
         """Where the result of a job is kept, whether or not it is there yet."""
         key = hashlib.sha256(self._settings)
         for image in job:
             eight_bit = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
-            key.update(repr(tuple(image.shape)).encode() + _bytes(eight_bit))
+            key.update(repr(tuple(image.shape)).encode() + tensor_bytes(eight_bit))
         name = key.hexdigest()[:32]
         return self.folder / name[:2] / f"{name}.png"
 
-    def restyle(self, job: Job, progress: Progress | None = None) -> Tensor:
+    def restyle(self, job: Transfer, progress: Progress | None = None) -> Tensor:
         """The result of one job, `1 3 h w` at 8 bits inside the region, from disk or computed and kept."""
         path = self.path(job)
         if not path.is_file():
@@ -50,6 +50,6 @@ class GatysCache:
         kept = to_tensor(read_image(path))[None].to(job.photo)
         return torch.where(job.region > 0, kept, job.photo)
 
-    def restyle_all(self, jobs: Iterable[Job], progress: Progress | None = None) -> Iterator[Tensor]:
+    def restyle_all(self, jobs: Iterable[Transfer], progress: Progress | None = None) -> Iterator[Tensor]:
         """The results of many jobs one after another, those on disk without work."""
         return (self.restyle(job, progress) for job in jobs)

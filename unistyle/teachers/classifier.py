@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.features import moments
@@ -41,7 +41,7 @@ class MaterialClassifier(nn.Module):
 @torch.no_grad()
 def pooled_features(
     model: MaterialClassifier,
-    photos: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
     side: int = 256,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -98,8 +98,8 @@ def accuracy(model: MaterialClassifier, features: Tensor, labels: Tensor) -> flo
 def train_classifier(
     encoder: Encoder,
     materials: Sequence[str],
-    photos: Sequence[Photo],
-    held: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
+    held: Sequence[LabelledPhoto],
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[MaterialClassifier, float]:
     """A classifier on the frozen encoder, and its accuracy on `held` (nan without any). A minute for 800 photos."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from unistyle.commands.gatys import main
 from unistyle.maths.features import content_distance, gram, gram_distance, moments, regional_adain
 from unistyle.maths.resizing import resize_regions
 from unistyle.network.composite import composite
@@ -186,7 +185,3 @@ def _check(image: Tensor, region: Tensor, name: str) -> None:
     if region.shape != (1, 1, *image.shape[-2:]):
         wanted = (1, 1, *image.shape[-2:])
         raise ValueError(f"the {name}'s region has shape {tuple(region.shape)}, wanted {wanted}: resize it")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.atomic import atomic
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_image
@@ -66,7 +66,7 @@ class SaliencyTeacher(nn.Module):
             return ranks(maps)
         return (object_logits(self.objects, photos) + self.weight * (maps - 0.5) + self.bias).sigmoid()
 
-    def mask_of(self, photo: Photo, method: str = "combined") -> tuple[Tensor, Tensor]:
+    def mask_of(self, photo: LabelledPhoto, method: str = "combined") -> tuple[Tensor, Tensor]:
         """A photo `3 h w` from its file, and its mask `1 h w`."""
         device = self.classifier.head.weight.device
         image = to_tensor(read_image(photo.path)).to(device)
@@ -81,7 +81,7 @@ class SaliencyTeacher(nn.Module):
 
 def write_masks(
     teacher: SaliencyTeacher,
-    photos: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
     out: str | Path,
     method: str = "combined",
     progress: Callable[[int, int], None] | None = None,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from unistyle.data.labelled import Photo
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import at_side, resize
@@ -124,7 +124,7 @@ def augmentation(config: ObjectConfig) -> v2.Transform:
     )
 
 
-def read_pair(photo: Photo) -> Pair:
+def read_pair(photo: LabelledPhoto) -> Pair:
     """A photo and its mask from their files, to train on."""
     image, mask = read_image(photo.path), read_mask(photo.mask)
     return shrunk_pair(to_tensor(image), to_tensor(mask.resize(image.size)))

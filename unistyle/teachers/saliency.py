@@ -21,8 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from unistyle.commands.saliency import main
-from unistyle.data.labelled import Photo, materials_of, object_photos, split_photos
+from unistyle.data.labelled import LabelledPhoto, materials_of, object_photos, split_photos
 from unistyle.files.atomic import atomic
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_mask
@@ -82,7 +81,9 @@ class _Networks:
             save_file(state, temporary, metadata=notes)
         return net
 
-    def classifier(self, materials: tuple[str, ...], train: Sequence[Photo], held: Sequence[Photo]):
+    def classifier(
+        self, materials: tuple[str, ...], train: Sequence[LabelledPhoto], held: Sequence[LabelledPhoto]
+    ):
         def make() -> tuple[nn.Module, dict[str, str]]:
             step = partial(self.report, "classifier")
             net, accuracy = train_classifier(self.encoder(True), materials, train, held, step)
@@ -103,7 +104,9 @@ class _Networks:
         key = [asdict(config), digest(*(x.numpy().tobytes() for pair in pairs for x in pair))]
         return self.kept("objects", key, lambda: ObjectNet(self.encoder(False)), make)
 
-    def adapted(self, teacher: SaliencyTeacher, pairs: Sequence[Pair], photos: Sequence[Photo]) -> nn.Module:
+    def adapted(
+        self, teacher: SaliencyTeacher, pairs: Sequence[Pair], photos: Sequence[LabelledPhoto]
+    ) -> nn.Module:
         config = self.config.adapt
 
         def make() -> tuple[nn.Module, dict[str, str]]:
@@ -123,7 +126,7 @@ def _identity(encoder: EncoderConfig) -> tuple[str, bool, bytes]:
     return encoder.name, encoder.pretrained, Path(encoder.weights).read_bytes() if encoder.weights else b""
 
 
-def _contents(photos: Sequence[Photo]) -> str:
+def _contents(photos: Sequence[LabelledPhoto]) -> str:
     return digest(*(part for p in photos for part in (p.label, p.path.read_bytes())))
 
 
@@ -133,7 +136,7 @@ def load_or_train(
     config: SaliencyConfig = SaliencyConfig(),
     split: str | Path | None = None,
     objects: str | Path | None = None,
-    annotated: Sequence[Photo] = (),
+    annotated: Sequence[LabelledPhoto] = (),
     progress: Progress | None = None,
     device: str | torch.device = "cpu",
 ) -> SaliencyTeacher:
@@ -161,7 +164,7 @@ def load_or_train(
     return teacher
 
 
-def calibrate(teacher: SaliencyTeacher, annotated: Sequence[Photo]) -> None:
+def calibrate(teacher: SaliencyTeacher, annotated: Sequence[LabelledPhoto]) -> None:
     """Move the teacher's bias so that the best threshold on its masks of annotated photos (those with a boundary) is
     a half; without such photos it stays. Self-training needs it: masks that are too small teach smaller ones."""
     masks = [to_tensor(read_mask(photo.mask)) > 0.5 for photo in annotated]
@@ -183,7 +186,3 @@ class Bars:
         bar.update(done - bar.n)
         if done == total:
             bar.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from unistyle.checkpoint.checkpoint import Checkpoint
-from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.labelled import LabelledPhoto, material_photos
 from unistyle.data.views import fit
 from unistyle.files.photos import read_image, read_mask
 from unistyle.maths.masks import best_threshold, has_boundary
@@ -18,8 +18,6 @@ from unistyle.network.segmenter import foreground_logit
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.exemplars import choose_exemplars
 from unistyle.training.config import TrainConfig
-
-SMALLEST_REGION = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
 
 
 @torch.inference_mode()
@@ -30,7 +28,7 @@ def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
 
 
 def calibrate(
-    network: UniStyleNetwork, photos: Sequence[Photo], size: tuple[int, int]
+    network: UniStyleNetwork, photos: Sequence[LabelledPhoto], size: tuple[int, int]
 ) -> tuple[float, float]:
     """The threshold on the foreground's probability with the highest mean IU on annotated photos, and that mean
     IU."""
@@ -38,7 +36,7 @@ def calibrate(
     return best_threshold(*zip(*((foreground(network, image), mask) for image, mask in pairs), strict=True))
 
 
-def _with_mask(photo: Photo) -> tuple[Image.Image, Image.Image | None]:
+def _with_mask(photo: LabelledPhoto) -> tuple[Image.Image, Image.Image | None]:
     """Photo and mask from their files; a mask may have been kept smaller than its photo."""
     image = read_image(photo.path)
     return image, read_mask(photo.mask).resize(image.size) if photo.mask else None
@@ -57,7 +55,7 @@ def build_bank(network: UniStyleNetwork, config: TrainConfig) -> StyleBank:
     return StyleBank.build(network, entries)
 
 
-def annotated_photos(config: TrainConfig) -> list[Photo]:
+def annotated_photos(config: TrainConfig) -> list[LabelledPhoto]:
     """The photos that the threshold is calibrated on, those whose masks have a boundary to find; none where the
     settings name none. Raises what `material_photos` and `fit` do, and ValueError where no mask has a boundary, so
     a run asks before it starts."""

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
-from unistyle.data.labelled import Photo, hold_out, materials_of
+from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
@@ -63,7 +63,7 @@ class Foreground(nn.Module):
 
 def write_missing_masks(
     network: UniStyleNetwork,
-    photos: Sequence[Photo],
+    photos: Sequence[LabelledPhoto],
     materials: Sequence[str],
     masks: Path,
     device: torch.device,
@@ -104,8 +104,8 @@ class VocabularyTrainer:
         network: UniStyleNetwork,
         before: nn.Module,
         styles: Tensor,
-        photos: list[Photo],
-        others: list[Photo],
+        photos: list[LabelledPhoto],
+        others: list[LabelledPhoto],
         config: VocabularyConfig,
     ):
         """network: with the new materials; before: its segmenter as it was; styles: codes `n d` of the old styles;
@@ -117,7 +117,7 @@ class VocabularyTrainer:
         length = config.steps * config.batch
         # Where these are to be held, they have no material of their own and are seen in other styles alone: where there
         # is none, not at all, or what is to be found in them would be held at what was.
-        own = [Photo(photo.path, label=OWN) for photo in photos if len(styles)]
+        own = [LabelledPhoto(photo.path, label=OWN) for photo in photos if len(styles)]
         self.loaders = [
             DataLoader(MaskedPhotos([kind], SIZES, config.batch, length, config.seed), config.batch)
             for kind in (photos, others + own)
@@ -177,20 +177,20 @@ class VocabularyTrainer:
 
 
 @torch.inference_mode()
-def largest(network: UniStyleNetwork, photo: Photo) -> str:
+def largest(network: UniStyleNetwork, photo: LabelledPhoto) -> str:
     """The material of which the network finds the most in a photo."""
     shares = network.regions(network.find(seen(network, photo))[1]).mean((0, 2, 3))
     return network.config.materials[int(shares.argmax())]
 
 
-def seen(network: UniStyleNetwork, photo: Photo) -> Tensor:
+def seen(network: UniStyleNetwork, photo: LabelledPhoto) -> Tensor:
     """A photo `1 3 h w` as it is segmented."""
     image = ImageOps.contain(read_image(photo.path), (SIZES[-1][1], SIZES[-1][1]))
     return to_tensor(image)[None].to(next(network.parameters()).device)
 
 
 @torch.inference_mode()
-def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[Photo]) -> float:
+def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[LabelledPhoto]) -> float:
     """Share of the positions of photos at which another material, or background, is likeliest than before."""
     features = [network.encoder(seen(network, photo)) for photo in photos]
     changed = [
@@ -199,7 +199,7 @@ def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[Photo]) 
     return sum(changed) / len(changed)
 
 
-def preview(model: UniStyle, photos: Sequence[Photo]) -> Image.Image:
+def preview(model: UniStyle, photos: Sequence[LabelledPhoto]) -> Image.Image:
     """A photo a row: the saliency teacher's mask, and what is found as its material."""
     rows = []
     for photo in photos:
@@ -209,11 +209,13 @@ def preview(model: UniStyle, photos: Sequence[Photo]) -> Image.Image:
     return page(["photo", "teacher", "found as its material"], rows, 256)
 
 
-def usable(network: UniStyleNetwork, photos: Sequence[Photo]) -> tuple[list[Photo], list[str]]:
+def usable(
+    network: UniStyleNetwork, photos: Sequence[LabelledPhoto]
+) -> tuple[list[LabelledPhoto], list[str]]:
     """The photos that can be read as exemplars, which some of them become at the end, and whose masks, as far as they
     exist, can be read too; and a message for each other one."""
 
-    def problem(photo: Photo) -> str | None:
+    def problem(photo: LabelledPhoto) -> str | None:
         try:
             read_exemplar(network, "", photo.path)
             if photo.mask.is_file():
@@ -233,7 +235,7 @@ def masks_folder(config: VocabularyConfig) -> Path:
 
 def own_photos(
     config: VocabularyConfig, network: UniStyleNetwork
-) -> tuple[list[Photo], tuple[str, ...], list[str]]:
+) -> tuple[list[LabelledPhoto], tuple[str, ...], list[str]]:
     """Usable photos of the folders with the index of their material, the materials, and a message for each photo that
     is not. The mask is the one beside the photo or, there or not yet, the one in the folder of masks.
 
@@ -242,7 +244,7 @@ def own_photos(
     materials_of(config.photos)  # which, unlike styles, are folders and no photos alone
     folders, masks = style_folders(config.photos), masks_folder(config)
     photos = [
-        Photo(path, own_mask(path) or masks / name / f"{path.stem}.png", label)
+        LabelledPhoto(path, own_mask(path) or masks / name / f"{path.stem}.png", label)
         for label, (name, paths) in enumerate(folders.items())
         for path in paths
     ]
@@ -262,10 +264,10 @@ def own_photos(
     return photos, tuple(folders), problems
 
 
-def other_photos(folders: Sequence[str] | None) -> tuple[list[Photo], list[Photo]]:
+def other_photos(folders: Sequence[str] | None) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
     """Photos of anything to train on, and some to measure on: the same, where there is one alone. Raises ImageError for
     one that cannot be read, and UsageError for a folder without any."""
-    photos = [Photo(path) for path in content_photos(folders or None)]
+    photos = [LabelledPhoto(path) for path in content_photos(folders or None)]
     for _ in map_on_cores(lambda photo: load(photo) and None, photos):  # kept in memory for the training
         pass
     train, held = hold_out(photos)
@@ -306,7 +308,9 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     return problems
 
 
-def join_styles(network: UniStyleNetwork, bank: StyleBank, photos: Sequence[Photo], count: int) -> StyleBank:
+def join_styles(
+    network: UniStyleNetwork, bank: StyleBank, photos: Sequence[LabelledPhoto], count: int
+) -> StyleBank:
     """The bank with the materials that are no styles yet, of the regions that the network finds."""
     new = {}
     for photo in photos:

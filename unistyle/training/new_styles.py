@@ -18,8 +18,8 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer
 from unistyle.data.views import crop
 from unistyle.devices import pick_device
 from unistyle.errors import StyleError
@@ -45,7 +45,7 @@ class Contents:
     """Crops of photos `n 3 s s`, with the encoder's features of them, which fitting does not change."""
 
     @torch.no_grad()
-    def __init__(self, network: UniStyleNetwork, photos: Sequence[Photo], count: int, seed: int):
+    def __init__(self, network: UniStyleNetwork, photos: Sequence[LabelledPhoto], count: int, seed: int):
         device = next(network.parameters()).device
         # Photos of all folders alike, in turn, each time another crop of them.
         photos = random.Random(seed).sample(list(photos), len(photos))
@@ -75,7 +75,7 @@ class StyleTrainer:
         self,
         checkpoint: Checkpoint,
         exemplars: Sequence[Exemplar],
-        photos: Sequence[Photo],
+        photos: Sequence[LabelledPhoto],
         vgg: VGG19,
         config: StyleConfig,
     ):
@@ -205,7 +205,7 @@ class StyleTrainer:
             for row in self.crops:
                 photo = self.contents.batch([row])[0]
                 style, region = (x.to(self.device) for x in (exemplar.image, exemplar.region))
-                job = Job(photo, style, torch.ones_like(photo[:, :1]), region)
+                job = Transfer(photo, style, torch.ones_like(photo[:, :1]), region)
                 scores.append(style_scores(self.targets.vgg, job, self.render(stylizer, code, row)))
         return {
             name: sum(s[key] for s in scores) / len(scores)
@@ -220,7 +220,7 @@ class StyleTrainer:
             code = self.old[row * 7 % len(self.old)]
             photo = self.contents.batch([row])[0]
             whole = torch.ones_like(photo[:, :1])
-            job = Job(photo, self.render(self.before, code, row), whole, whole)
+            job = Transfer(photo, self.render(self.before, code, row), whole, whole)
             far.append(style_scores(self.targets.vgg, job, self.render(self.stylizer, code, row))["relative"])
         return sum(far) / len(far)
 
@@ -264,7 +264,7 @@ def train_styles(config: StyleConfig) -> list[str]:
             "to lose the bank's own"
         )
     vgg = read_vgg(config.vgg).to(device)
-    photos = [Photo(path) for path in content_photos(config.contents or None)]
+    photos = [LabelledPhoto(path) for path in content_photos(config.contents or None)]
     found, problems = read_exemplars(checkpoint.network, folders, config.whole)
     exemplars = pick(checkpoint.network, found, config.exemplars)
     trainer = StyleTrainer(checkpoint, exemplars, photos, vgg, config)

@@ -8,9 +8,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
-from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.labelled import LabelledPhoto, material_photos
 from unistyle.data.pairs import StylePairs
-from unistyle.data.transfer import Job
+from unistyle.data.transfer import Transfer
 from unistyle.files.folders import list_images
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
@@ -54,10 +54,10 @@ def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
             write_masks(teacher, missing, data.masks, progress=partial(bars, "masks"))
 
 
-def make_pairs(config: TrainConfig, materials: list[Photo], length: int) -> StylePairs:
+def make_pairs(config: TrainConfig, materials: list[LabelledPhoto], length: int) -> StylePairs:
     data = config.data
-    contents = materials + [Photo(p) for folder in data.contents for p in list_images(folder)]
-    others = [Photo(p) for folder in data.styles for p in list_images(folder)]
+    contents = materials + [LabelledPhoto(p) for folder in data.contents for p in list_images(folder)]
+    others = [LabelledPhoto(p) for folder in data.styles for p in list_images(folder)]
     teachers = config.teachers
     return StylePairs(
         contents, materials, others, data, length, config.seed, teachers.gatys_pairs, teachers.gatys_share
@@ -74,7 +74,7 @@ def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerato
     with accelerator.main_process_first():  # the others then find everything in the cache
         for index in bar:
             item = pairs.fixed_pair(index)
-            images = (item[name][None].to(accelerator.device) for name in Job._fields)
-            results.append(cache.restyle(Job(*images))[0].cpu())
+            images = (item[name][None].to(accelerator.device) for name in Transfer._fields)
+            results.append(cache.restyle(Transfer(*images))[0].cpu())
     side = config.data.crop
     return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)

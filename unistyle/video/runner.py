@@ -18,7 +18,7 @@ from tqdm import tqdm
 from unistyle.batch.jobs import Job, Options
 from unistyle.batch.journal import FATAL, Counts
 from unistyle.batch.manifest import Manifest, record
-from unistyle.errors import CannotGoOn, ImageError
+from unistyle.errors import ImageError, OutputError
 from unistyle.files.atomic import atomic
 from unistyle.files.photos import Photo, read_mask
 from unistyle.files.places import Place, is_local, write_whole
@@ -51,7 +51,7 @@ class Videos:
     counts: Counts = field(default_factory=Counts)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Work through the jobs. Raises CannotGoOn, and KeyboardInterrupt at once: of the video in work no file is
+        """Work through the jobs. Raises OutputError, and KeyboardInterrupt at once: of the video in work no file is
         left, and the same command begins it anew."""
         for job in jobs:
             start = time.perf_counter()
@@ -59,7 +59,7 @@ class Videos:
                 done = self.restyle(job)
             except Exception as error:  # one bad video does not take the others with it
                 if getattr(error, "errno", None) in FATAL:
-                    raise CannotGoOn(f"cannot write to {job.output.parent}: {error.strerror}") from error
+                    raise OutputError(f"cannot write to {job.output.parent}: {error.strerror}") from error
                 self._note(job, "failed", start, reason=_reason(job, error))
                 continue
             for remark in done.remarks:
@@ -77,7 +77,7 @@ class Videos:
         try:
             self.manifest.add(line)
         except OSError as error:
-            raise CannotGoOn(f"cannot write {self.manifest.path}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {self.manifest.path}: {error.strerror or error}") from error
 
     def restyle(self, job: Job) -> Done:
         """Write the files of a job that are missing. Raises ImageError for a video or a mask that is not usable."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.web.page import OWN, STAYS, Page, _visible, gr
+from unistyle.web.page import OWN, STAYS, Page, gr, visible
 
 MAX_FILE = "50mb"  # of an upload
 
@@ -49,14 +49,14 @@ def layout(page: Page) -> "gr.Blocks":
                 files = [gr.DownloadButton(f"Download {what}") for what in ("result", "mask")]
         at_once = dict(queue=False, api_visibility="private")
         in_turn = dict(concurrency_id="network", concurrency_limit=1, api_visibility="private")
-        dropped = gr.on([photo.upload, photo.clear], lambda: [_visible(False)] * 3, None, [found, panel, results],
+        dropped = gr.on([photo.upload, photo.clear], lambda: [visible(False)] * 3, None, [found, panel, results],
                         **at_once)  # fmt: skip
         looked = dropped.then(page.look, photo, [photo, shown, key, found, panel, *choices], **in_turn)
         taken = gr.on([style.upload, style.clear], page.take_style, style, style, **in_turn)
         for tried, file in ((looked, photo), (taken, style)):  # a file of no use makes room for another
             tried.failure(lambda: None, None, file, **at_once)
         done = go.click(page.restyle, [strength, keep, *choices], [slider, *files], **in_turn)
-        done.success(lambda: _visible(True), None, results, scroll_to_output=True, **at_once)
+        done.success(lambda: visible(True), None, results, scroll_to_output=True, **at_once)
         blocks.unload(page.leave)
     return blocks
 

@@ -8,7 +8,6 @@ Gradio (the extra `demo`) serves it on this machine alone unless `--host` says o
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -18,9 +17,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from unistyle.commands.demo import main
 from unistyle.devices import out_of_memory
-from unistyle.errors import ImageError, UnknownName
+from unistyle.errors import ImageError, UnknownNameError
 from unistyle.files.photos import Photo, read_photo
 from unistyle.files.writing import encode_image
 from unistyle.restyle.pipeline import UniStyle
@@ -45,21 +43,23 @@ COLORS = (
 )  # fmt: skip
 
 
-class Found(NamedTuple):
+class Material(NamedTuple):
     """A material in a photo: its share of the frame in [0, 1], and its mask, 8-bit grey."""
 
     share: float
     mask: Image.Image
 
 
-def find(model: UniStyle, photo: Photo) -> dict[str, Found]:
+def find(model: UniStyle, photo: Photo) -> dict[str, Material]:
     """The materials in a photo, in the order of the vocabulary, each with the mask by which it is restyled alone."""
     style = model.styles[0]  # any: at strength 0 it leaves the photo
     shares = model.restyle(photo, style, strength=0).materials
-    return {m: Found(share, model.restyle(photo, {m: style}, strength=0).mask) for m, share in shares.items()}
+    return {
+        m: Material(share, model.restyle(photo, {m: style}, strength=0).mask) for m, share in shares.items()
+    }
 
 
-def overlay(photo: Photo, found: dict[str, Found], colors: dict[str, str]) -> Photo:
+def overlay(photo: Photo, found: dict[str, Material], colors: dict[str, str]) -> Photo:
     """The photo with each material under its colour."""
     tinted = photo.rgb.copy()
     for material, (_, mask) in found.items():
@@ -78,7 +78,7 @@ def preview(photo: Photo) -> Photo:
     return replace(photo, rgb=small(photo.rgb), opacity=photo.opacity and small(photo.opacity))
 
 
-def legend(found: dict[str, Found], colors: dict[str, str]) -> str:
+def legend(found: dict[str, Material], colors: dict[str, str]) -> str:
     """What was found, the largest first, as HTML."""
     entries = sorted(found.items(), key=lambda entry: -entry[1].share)
     dot = '<span><span style="color:{}">&#9679;</span> {} {:.0%}</span>'
@@ -154,7 +154,7 @@ class Page:
             gr.update(visible=name in found, value=STAYS, label=f"{name} becomes")
             for name in self.model.materials
         ]
-        return str(path), shown, legend(found, self.colors), *map(_visible, (True, found)), *choices
+        return str(path), shown, legend(found, self.colors), *map(visible, (True, found)), *choices
 
     @told
     def take_style(self, request: "gr.Request", upload: str | None):
@@ -200,7 +200,7 @@ class Page:
                 raise ValueError("You chose your own style photo; drop it first")
             return read(visit.style)
         if choice not in self.model.styles:  # else a visitor could name a file of this machine
-            raise UnknownName("style", choice, self.model.styles)
+            raise UnknownNameError("style", choice, self.model.styles)
         return choice
 
     def leave(self, request: "gr.Request") -> None:
@@ -208,7 +208,7 @@ class Page:
         self.visits.end(request.session_hash)
 
 
-def _visible(what: object) -> dict:
+def visible(what: object) -> dict:
     return gr.update(visible=bool(what))
 
 
@@ -216,7 +216,3 @@ def _save(photo: Photo, path: Path) -> str:
     """Write a picture that is only looked at; returns its path."""
     photo.with_rgb(photo.rgb).save(path, quality=92, icc_profile=photo.profile)
     return str(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,29 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from conftest import make_photo
 from PIL import ExifTags, Image, ImageCms
 from upath import UPath
 
+from tests.helpers import UPRIGHT, chunk, make_photo, png
 from unistyle.errors import ImageError
-from unistyle.files import photos as images
+from unistyle.files import folders
 from unistyle.files.atomic import atomic
 from unistyle.files.folders import _entries, list_images, walk
 from unistyle.files.photos import photo_from_pil, read_image, read_mask, read_photo
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.files.writing import FORMATS, encode_image, save_png
-
-# What a viewer does to the stored pixels for each EXIF orientation (Exif 2.3, tag 0x0112).
-UPRIGHT = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a, 1),
-}
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -169,16 +157,6 @@ def test_what_is_no_photo_is_refused_with_its_reason(tmp_path, name, reason):
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert reason in str(caught.value)
     assert str(caught.value).count(name) == 1 + reason.count(name)
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def png(width: int, height: int, rows: bytes, extra: bytes = b"", depth: int = 8, color: int = 2) -> bytes:
-    """A PNG of raw rows, each after the byte of its filter."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(("width", "height"), [(60000, 60000), (30000, 20000)])
@@ -402,7 +380,7 @@ def test_walk_follows_links_once_and_tells_what_it_could_not_search(tmp_path, mo
             raise closed
         return entries(folder)
 
-    monkeypatch.setattr(images, "_entries", refuse)
+    monkeypatch.setattr(folders, "_entries", refuse)
     files, problems = walk(tmp_path)
     assert files == [tmp_path / name for name in ("a/b.png", "a/notes.txt", "a.png", "itself")]
     assert problems == [f"{tmp_path / 'a' / 'closed'}: cannot be searched: Permission denied"]

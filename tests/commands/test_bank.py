@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_photo
 from PIL import Image, ImageFont
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tests.helpers import ROOT, make_photo
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
-from unistyle.errors import CheckpointError, UnknownName
+from unistyle.errors import CheckpointError, UnknownNameError
 from unistyle.evaluation.thumbnails import GAP, SIDE, Cell, page, shorten, thumbnails
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import code_space
@@ -67,14 +67,14 @@ def test_a_bank_loses_and_renames_styles():
     assert bank.without("stone").codes.tolist() == [[4, 5]]
     assert bank.without("stone", "stone/wall", "metal").codes.shape == (0, 2)
     assert bank.without().names == bank.names
-    with pytest.raises(UnknownName, match="Did you mean 'metal'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'metal'"):
         bank.without("stone", "metall")
     renamed = bank.renamed("stone", "old brick")
     assert renamed.styles == ["old brick", "metal"]
     assert renamed.codes.equal(bank.codes)
     with pytest.raises(ValueError, match="'metal' is in the bank already"):
         bank.renamed("stone", "metal")
-    with pytest.raises(UnknownName, match="exemplars are not"):
+    with pytest.raises(UnknownNameError, match="exemplars are not"):
         bank.renamed("stone/wall", "brick")
 
 
@@ -377,8 +377,8 @@ def test_an_output_that_cannot_be_written(run, checkpoint, tmp_path):
 
 def test_in_a_fresh_process_without_training_code(checkpoint):
     code = (
-        "import sys; from unistyle import bank; code = bank.main(sys.argv[1:]);"
-        "parts = ('teachers', 'training', 'losses', 'data', 'release');"
+        "import sys; from unistyle.commands import bank; code = bank.main(sys.argv[1:]);"
+        "parts = ('teachers', 'training');"
         "print('loaded', [m for m in sys.modules if m.startswith(tuple(f'unistyle.{p}' for p in parts))]);"
         "sys.exit(code)"
     )
@@ -386,6 +386,6 @@ def test_in_a_fresh_process_without_training_code(checkpoint):
         [sys.executable, "-c", code, "list", checkpoint],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "loaded []"), done.stderr

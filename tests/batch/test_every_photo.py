@@ -6,7 +6,6 @@ Good kinds are written, equal to what they show wherever the mask is black; bad 
 import io
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from conftest import make_photo
 from PIL import Image, ImageCms
-from test_images import UPRIGHT, chunk, png
 
-import infer
+from tests.helpers import UPRIGHT, chunk, make_photo, png
+from unistyle.commands import infer
 from unistyle.files import photos as images
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 # Pillow tells of damaged EXIF and of bombs before they are refused.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_photo
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-import infer
-import train
+from tests.helpers import make_photo
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from unistyle.data.labelled import Photo
+from unistyle.commands import infer, train
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_mask
 from unistyle.network.encoder import STRIDES
 from unistyle.network.model import UniStyleNetwork
@@ -67,9 +66,9 @@ def materials_in(root: Path, *names: str, count: int = 5, masks: Path | None = N
     return root
 
 
-def photos_of(root: Path, masks: Path | None, *names: str, first: int = 0) -> list[Photo]:
+def photos_of(root: Path, masks: Path | None, *names: str, first: int = 0) -> list[LabelledPhoto]:
     return [
-        Photo(path, masks / name / path.name if masks else None, first + label)
+        LabelledPhoto(path, masks / name / path.name if masks else None, first + label)
         for label, name in enumerate(names)
         for path in sorted((root / name).iterdir())
     ]
@@ -91,10 +90,10 @@ def trainer_of(contents):
         network: UniStyleNetwork,
         before: UniStyleNetwork,
         styles: torch.Tensor,
-        photos: list[Photo],
+        photos: list[LabelledPhoto],
         **settings,
     ) -> VocabularyTrainer:
-        others = [Photo(path) for path in sorted(contents.iterdir())]
+        others = [LabelledPhoto(path) for path in sorted(contents.iterdir())]
         config = VocabularyConfig("", "", "", **settings)
         return VocabularyTrainer(network, copy.deepcopy(before.segmenter), styles, photos, others, config)
 

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_photo
 from PIL import Image
 
-import infer
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from tests.helpers import ROOT, files, make_photo
+from unistyle.commands import infer
 
 
 @pytest.fixture
@@ -35,10 +32,6 @@ def records(out: Path) -> dict[str, dict]:
     by_name = {Path(record["input"]).name: record for record in map(json.loads, lines)}
     assert len(by_name) == len(lines), "a line a photo"
     return by_name
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import train
+from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.commands import bank
-from unistyle.data.labelled import Photo
-from unistyle.data.transfer import Job
+from unistyle.commands import bank, train
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.scores import style_scores
 from unistyle.files.samples import sample_photos
 from unistyle.styles.codes import code_space
@@ -76,7 +75,7 @@ def trainer_of(loaded, exemplars, contents, vgg):
 
     def make(count: int = 2, **settings) -> StyleTrainer:
         config = StyleConfig("", "", "", **dict(batch=2, device="cpu") | settings)
-        photos = [Photo(path) for path in sorted(contents.iterdir())]
+        photos = [LabelledPhoto(path) for path in sorted(contents.iterdir())]
         return StyleTrainer(copy.deepcopy(loaded), exemplars[:count], photos, vgg, config)
 
     return make
@@ -190,7 +189,7 @@ def test_distances_are_the_scores_of_the_results(trainer_of, monkeypatch, exempl
     whole = torch.ones_like(photo[:, :1])
     with torch.no_grad():
         result = network.stylizer(network.encoder(photo), whole, exemplars[0].code[None, None], (32, 32))
-    scores = style_scores(vgg, Job(photo, exemplars[0].image, whole, exemplars[0].region), result)
+    scores = style_scores(vgg, Transfer(photo, exemplars[0].image, whole, exemplars[0].region), result)
     assert found == pytest.approx({"gram": scores["relative"], "content": scores["content"]}, rel=1e-4)
 
 
@@ -201,7 +200,7 @@ def test_crops_measured_on_are_not_fitted_to(trainer_of):
 
 
 def test_crops_come_from_all_photos_and_one_is_enough(loaded, contents):
-    one = Contents(loaded.network, [Photo(contents / "0.png")], 4, seed=0)
+    one = Contents(loaded.network, [LabelledPhoto(contents / "0.png")], 4, seed=0)
     assert all(not one.photos[0].equal(other) for other in one.photos[1:]), "each time another crop"
     assert one.photos.shape == (4, 3, 32, 32)
     assert [len(level) for level in one.features] == [4] * 4
@@ -392,7 +391,7 @@ def test_nothing_is_written_where_fitting_ends_early(style, monkeypatch, tmp_pat
 def test_a_bank_without_styles(trainer_of, loaded, exemplars, contents, vgg):
     empty = replace(copy.deepcopy(loaded), bank=loaded.bank.only([]))
     config = StyleConfig("", "", "", batch=1, steps=1, decoder=True)
-    trainer = StyleTrainer(empty, exemplars[:1], [Photo(contents / "0.png")], vgg, config)
+    trainer = StyleTrainer(empty, exemplars[:1], [LabelledPhoto(contents / "0.png")], vgg, config)
     trainer.run()
     assert len(trainer.old) == tuning.CROPS
     assert trainer.old_moved() >= 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo
 from PIL import Image
-from test_infer import files, infer
 
+from tests.helpers import files, make_photo
 from unistyle import UniStyle
+from unistyle.commands import infer
 from unistyle.video import clips
 from unistyle.video.memory import SMOOTHING, Memory, is_cut, shift, stillness
 

@@ -3,19 +3,17 @@
 import csv
 import json
 import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import annotated_folder
 from PIL import Image
-from test_gatys import TinyVGG, make_job
 from torch.testing import assert_close
 
+from tests.helpers import ROOT, TinyVGG, annotated_folder, make_job
 from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.commands import evaluate as evaluate_command
-from unistyle.data.labelled import Photo, material_photos
+from unistyle.data.labelled import LabelledPhoto, material_photos
 from unistyle.evaluation import measures as evaluation
 from unistyle.evaluation.failures import failure_kind
 from unistyle.evaluation.methods import (
@@ -188,7 +186,7 @@ def test_photos_with_tiny_masks_are_passed_by(data, tmp_path):
     mask[:2, :2] = 255
     Image.fromarray(mask).save(tmp_path / "tiny.png")
     val = photos(data)
-    tiny = Photo(val[0].path, tmp_path / "tiny.png", 0)
+    tiny = LabelledPhoto(val[0].path, tmp_path / "tiny.png", 0)
     pairs = make_pairs([tiny, *val[1:]], [tiny, *val[1:]], 30, seed=0)
     assert all(tiny not in pair for pair in pairs)
 
@@ -272,7 +270,7 @@ def test_the_outside_command_finds_no_change(data, checkpoint, tmp_path, capsys)
 
 
 def test_the_style_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
-    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    monkeypatch.setattr(evaluate_command, "VGG19", lambda weights: vgg)
     for method in ("network", "gatys"):
         arguments = ("--method", method, "--pairs", 4, "--iterations", 1, "--cache", tmp_path / "cache")
         out = tmp_path / f"{method}.csv"
@@ -299,7 +297,7 @@ def test_the_style_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg)
 
 
 def test_the_bank_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
-    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    monkeypatch.setattr(evaluate_command, "VGG19", lambda weights: vgg)
     out = tmp_path / "b.csv"
     arguments = ("--checkpoint", checkpoint, "--pairs", 2, "--out", out, "--to", "wood")
     assert "n = 2" in run(capsys, "bank", "--data", data, *arguments)
@@ -307,7 +305,7 @@ def test_the_bank_command(data, checkpoint, tmp_path, capsys, monkeypatch, vgg):
 
 
 def test_the_style_command_asks_for_a_checkpoint(data, monkeypatch, vgg):
-    monkeypatch.setattr(evaluation, "VGG19", lambda weights: vgg)
+    monkeypatch.setattr(evaluate_command, "VGG19", lambda weights: vgg)
     with pytest.raises(SystemExit, match="--checkpoint is missing"):
         evaluate_command.main(["style", "--data", str(data)])
 
@@ -323,7 +321,7 @@ def test_the_sheet_command(data, checkpoint, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def speed():
-    return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "speed.py"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "speed.py"))
 
 
 def test_the_speed_benchmark_counts_arithmetic_and_traffic(speed):

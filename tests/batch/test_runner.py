@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import PATIENCE
-from conftest import make_photo
 from PIL import Image
 
-import infer
 import unistyle.batch.runner
+from tests.command import PATIENCE
+from tests.helpers import make_photo
 from unistyle.batch.budget import Budget
 from unistyle.batch.jobs import collect
 from unistyle.batch.manifest import Manifest
+from unistyle.commands import infer
 from unistyle.errors import UsageError
 from unistyle.restyle.pipeline import UniStyle
 
@@ -115,7 +115,7 @@ def test_no_thread_waits_for_ever(run, photos, tmp_path, monkeypatch, limit, bat
             super().__init__(limit)
             budgets.append(self)
 
-    monkeypatch.setattr(unistyle.batch, "Budget", Watched)
+    monkeypatch.setattr(unistyle.batch.runner, "Budget", Watched)
     assert run(photos, "--batch-size", batch, "--out", tmp_path / "out")[0] == 0
     assert budgets[0].free == limit
 
@@ -124,7 +124,7 @@ def test_a_photo_that_fails_gives_its_memory_back(run, photos, tmp_path, monkeyp
     """Cut off behind its header, so that memory was taken for it."""
     for path in list(photos.iterdir()):
         path.with_name(f"{path.stem}-broken.png").write_bytes(path.read_bytes()[:2000])
-    monkeypatch.setattr(unistyle.batch, "IN_FLIGHT", 2800)
+    monkeypatch.setattr(unistyle.batch.runner, "IN_FLIGHT", 2800)
     code, printed, _ = run(photos, "--batch-size", 4, "--out", tmp_path / "out")
     assert code == 1
     assert "6 written, 0 skipped, 6 failed" in printed
@@ -138,7 +138,7 @@ def test_a_bug_surfaces_and_nothing_hangs(run, photos, tmp_path, monkeypatch, li
         raise KeyError("a bug")
 
     budget = Budget(limit)
-    monkeypatch.setattr(unistyle.batch, "Budget", lambda _: budget)
+    monkeypatch.setattr(unistyle.batch.runner, "Budget", lambda _: budget)
     monkeypatch.setattr(UniStyle if where == "restyle_batch" else Manifest, where, broken)
     code, *_ = run(photos, "--batch-size", 3, "--out", tmp_path / "out")
     assert code is None  # an exception has left `main`, with its traceback
@@ -175,7 +175,9 @@ def test_another_photo_under_the_name_of_the_style_is_noticed(run, photos, tmp_p
 def test_results_that_an_interrupted_overwrite_left_keep_their_settings(run, photos, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(photos, "--out", out)
-    monkeypatch.setattr(unistyle.batch.Runner, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        unistyle.batch.runner.Runner, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     code, _, errors = run(photos, "--out", out, "--strength", 0.5, "--overwrite")
     assert code == 130
     assert "--overwrite starts anew" in errors

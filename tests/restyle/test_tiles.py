@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_photo
 from PIL import Image
 from torch.testing import assert_close
 
+from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.devices import map_on_cores
 from unistyle.maths.features import moments

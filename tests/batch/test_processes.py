@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import command
 import psutil
 import pytest
-from conftest import make_photo
 
-import infer
+from tests import command
+from tests.helpers import make_photo
+from unistyle.commands import infer
 
 COUNT = 60
 # The launcher of several GPUs is the one that starts several processes on CPUs too; `--cpu` starts a single one.

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo
 from PIL import ExifTags, Image
 from safetensors.torch import load_file
 
+from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.errors import ImageError, StyleError
@@ -326,8 +326,8 @@ def test_progress_is_told_while_photos_are_read(network, rust, monkeypatch):
         assert path.name == "0.png" or told.wait(30), "the first is done, and nobody was told"
         return read_exemplar(network, style, path, whole)
 
-    monkeypatch.setattr("unistyle.exemplars.read_exemplar", read)
-    monkeypatch.setattr("unistyle.exemplars.cores", lambda: 2)
+    monkeypatch.setattr("unistyle.styles.exemplars.read_exemplar", read)
+    monkeypatch.setattr("unistyle.styles.exemplars.cores", lambda: 2)
     found, _ = read_exemplars(network, style_folders(rust), progress=lambda *_: told.set())
     assert len(found["rust"]) == 4
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import annotated_folder
 from PIL import Image
-from test_gatys import TinyVGG
 
 from experiments import plots, report, study
 from experiments.__main__ import parse
@@ -18,7 +16,8 @@ from experiments.lab import HIGH, LOW, Lab
 from experiments.metrics import mask_scores
 from experiments.resegmentation import SLIDES, claims, subset
 from experiments.words import link
-from unistyle.data.labelled import Photo
+from tests.helpers import ROOT, TinyVGG, annotated_folder
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.masks import SaliencyTeacher
 
@@ -51,7 +50,7 @@ def test_a_result_is_made_once_and_survives_a_torn_line(tmp_path):
 
 
 def test_a_subset_gives_each_material_its_share_and_each_style_all_contents():
-    photos = [Photo(Path(f"{k}/{i}.jpg"), label=k) for k in range(4) for i in range(5)]
+    photos = [LabelledPhoto(Path(f"{k}/{i}.jpg"), label=k) for k in range(4) for i in range(5)]
     combinations = [(content, style) for content in "xy" for style in photos]
     chosen = subset(combinations, 16, seed=0)
     assert [sum(s.label == k for _, s in chosen) for k in range(4)] == [4, 4, 4, 4]
@@ -161,4 +160,4 @@ def test_an_unknown_study_is_named(tmp_path):
 
 
 def test_shipped_settings_are_valid():
-    assert parse([f"--config={Path(__file__).parents[1] / 'configs' / 'experiments.yaml'}"]).studies
+    assert parse([f"--config={ROOT / 'configs' / 'experiments.yaml'}"]).studies

@@ -7,11 +7,11 @@ import uuid
 import fsspec
 import numpy as np
 import pytest
-from conftest import make_photo
 from PIL import Image
 
-import infer
 import unistyle.batch.manifest
+from tests.helpers import make_photo
+from unistyle.commands import infer
 from unistyle.files.places import is_local, place, remove_leftovers, search
 
 
@@ -72,7 +72,7 @@ def test_everything_at_addresses(run, root, tmp_path):
 
 def test_skip_and_go_on(run, root, monkeypatch):
     given = (f"{root}/photos", "--out", f"{root}/out")
-    monkeypatch.setattr(unistyle.manifest, "SECONDS", 0)  # a part for each photo
+    monkeypatch.setattr(unistyle.batch.manifest, "SECONDS", 0)  # a part for each photo
     assert run(*given)[0] == 0
     fsspec.filesystem("memory").rm(f"{root.removeprefix('memory:/')}/out/sub/b.png")
     before = files(f"{root}/out")

@@ -1,24 +1,20 @@
 """The public class: what comes out fits what went in."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo
 from PIL import Image
 
-import infer
+from tests.helpers import make_photo
 from unistyle import UniStyle
-from unistyle.errors import ImageError, UnknownName
+from unistyle.commands import infer
+from unistyle.errors import ImageError, UnknownNameError
 from unistyle.files.photos import photo_from_pil
 from unistyle.restyle.plan import Plan
 from unistyle.styles.codes import nearest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 @pytest.fixture(scope="module")
@@ -205,9 +201,9 @@ def test_lower_precision_is_close_and_exact_outside(model, checkpoint, precision
 
 def test_bad_input_is_named(model):
     photo = make_photo()
-    with pytest.raises(UnknownName, match="Did you mean 'stone'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'stone'"):
         model.restyle(photo, "stonee")
-    with pytest.raises(UnknownName, match=r"unknown material 'lether'.*'leather'"):
+    with pytest.raises(UnknownNameError, match=r"unknown material 'lether'.*'leather'"):
         model.restyle(photo, {"lether": "stone"})
     with pytest.raises(ImageError, match=r"mask of size \(3, 3\) for a photo of size \(64, 48\)"):
         model.restyle(photo, "stone", Image.new("L", (3, 3)))

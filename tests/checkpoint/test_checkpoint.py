@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from unistyle.checkpoint.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, locate, save_checkpoint
 from unistyle.checkpoint.tensors import VERSION
-from unistyle.data.labelled import Photo
-from unistyle.errors import CheckpointError, UnknownName
+from unistyle.data.labelled import LabelledPhoto
+from unistyle.errors import CheckpointError, UnknownNameError
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
 from unistyle.styles.exemplars import choose_exemplars
@@ -169,9 +169,9 @@ def test_bank_finds_styles_exemplars_and_close_matches():
     assert bank.styles == ["stone", "metal"]
     assert bank.find("stone") == [0, 1]
     assert bank.find("stone/wall") == [1]
-    with pytest.raises(UnknownName, match=r"'stnoe'. Did you mean 'stone'\? .*metal, stone"):
+    with pytest.raises(UnknownNameError, match=r"'stnoe'. Did you mean 'stone'\? .*metal, stone"):
         bank.find("stnoe")
-    with pytest.raises(UnknownName, match="Did you mean 'stone/quarry'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'stone/quarry'"):
         bank.find("stone/qarry")
     with pytest.raises(ValueError, match="same name"):
         StyleBank((("a", "b"), ("a", "b")), torch.zeros(2, 4))
@@ -197,7 +197,7 @@ def test_exemplars_are_sure_and_differ(tmp_path):
             )
 
     greys = [5 * i for i in range(20)]
-    photos = [Photo(tmp_path / f"{i}.png", label=1) for i in greys]
+    photos = [LabelledPhoto(tmp_path / f"{i}.png", label=1) for i in greys]
     for photo, grey in zip(photos, greys, strict=True):
         Image.new("RGB", (32, 32), (grey,) * 3).save(photo.path)
     chosen = [photos.index(p) for p in choose_exemplars(ColourNetwork(), photos, 2, (32, 32))]

@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
 from torch.testing import assert_close
 
+from tests.helpers import TinyVGG, make_job
 from unistyle.commands.gatys import main
-from unistyle.data.transfer import Job, read_sized
+from unistyle.data.transfer import Transfer, read_sized
 from unistyle.maths.features import content_distance, gram, gram_distance
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers import gatys
@@ -18,41 +18,9 @@ from unistyle.teachers.gatys import GatysConfig, restyle
 from unistyle.teachers.vgg import STYLE_LAYERS, VGG19
 
 
-class TinyVGG(nn.Module):
-    """Random features at strides 1 to 8 under the names of VGG-19's layers."""
-
-    def __init__(self, seed=0):
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.convs = nn.ModuleList(nn.Conv2d(c, 8, 3, padding=1) for c in (3, 8, 8, 8))
-        for parameter in self.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.2
-        self.requires_grad_(False)
-
-    def forward(self, image):
-        found, x = {}, image
-        for name, conv in zip(STYLE_LAYERS, self.convs, strict=True):
-            x = conv(x if name == STYLE_LAYERS[0] else nn.functional.avg_pool2d(x, 2)).relu()
-            found[name] = x
-        return found
-
-
 @pytest.fixture(scope="module")
 def vgg():
     return TinyVGG()
-
-
-def make_job(h=40, w=48, seed=0):
-    """A smooth photo and a striped style; the region is soft at its edge, the style's region is the left half."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.linspace(0, 1, h), torch.linspace(0, 1, w), indexing="ij")
-    photo = torch.stack([y, x, 1 - y])[None] * 0.6 + 0.2 * torch.rand(1, 3, h, w, generator=generator)
-    style = (torch.sin(torch.arange(32) * 2.0) * 0.4 + 0.5).expand(1, 3, 36, 32).clone()
-    style[:, 0] *= 0.3
-    region = ((0.4 - ((x - 0.5) ** 2 + (y - 0.5) ** 2).sqrt()) * 8).clamp(0, 1)[None, None]
-    style_region = torch.zeros(1, 1, 36, 32)
-    style_region[..., :16] = 1
-    return Job(photo, style, region, style_region)
 
 
 def to_style(vgg, image, job):
@@ -213,7 +181,7 @@ def test_the_cache_computes_once(vgg, tmp_path, monkeypatch):
 def test_every_input_and_setting_has_its_own_place_in_the_cache(vgg, tmp_path):
     job, config = make_job(), GatysConfig(iterations=3)
     paths = [GatysCache(tmp_path, vgg, config).path(job)]
-    for name in Job._fields:
+    for name in Transfer._fields:
         changed = getattr(job, name).clone()
         changed[0, 0, 0, 0] = 1 - changed[0, 0, 0, 0].round()
         paths.append(GatysCache(tmp_path, vgg, config).path(job._replace(**{name: changed})))

@@ -7,15 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import train
-from unistyle.data.labelled import Photo, material_photos, materials_of, object_photos
+from tests.helpers import ROOT
+from unistyle.commands import train
+from unistyle.data.labelled import LabelledPhoto, material_photos, materials_of, object_photos
 from unistyle.data.pairs import MaskedPhotos, StylePairs
 from unistyle.data.views import crop, fit
 from unistyle.maths.features import periodic_energy
@@ -36,7 +36,6 @@ from unistyle.training.losses import (
 )
 from unistyle.training.student import Student
 
-ROOT = Path(__file__).parent.parent
 MATERIALS = ("brick", "wool")  # as in conftest
 
 
@@ -70,7 +69,7 @@ def test_photo_and_mask_are_cut_alike(tmp_path):
     mask[50:250, 60:300] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     Image.fromarray(np.repeat(mask[..., None], 3, 2)).save(tmp_path / "photo.png")
-    photo = Photo(tmp_path / "photo.png", tmp_path / "mask.png")
+    photo = LabelledPhoto(tmp_path / "photo.png", tmp_path / "mask.png")
     for image, region in (*(crop(photo, 64, variant, 0) for variant in range(8)), fit(photo, (96, 128))):
         if region.min() < 1:  # a crop that hardly touches the mask is taken whole
             assert (image.mean(0) - region[0]).abs().mean() < 0.02

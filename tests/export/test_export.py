@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_network, make_photo
 from huggingface_hub import ModelCard
 from safetensors import safe_open
 from torch import nn
 
+from tests.helpers import make_network, make_photo
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.commands import export as export_command
 from unistyle.export import programs as export
-from unistyle.export import resizing as exportable
 from unistyle.export.check import TOLERANCE, check, onnx_session, reference
 from unistyle.export.modules import _seen_size, one_pass
 from unistyle.files.tensors import to_tensor
+from unistyle.maths import exportable
 from unistyle.maths.resizing import resize_regions
 from unistyle.network.model import SIGHT
 
@@ -155,7 +155,7 @@ def test_check_ends_with_one_where_the_difference_is_large(
     arguments = ["check", str(checkpoint), str(onnx_file), str(tmp_path / "a.png")]
     assert export_command.main(arguments) == 0
     assert "97 x 131" in capsys.readouterr().out
-    monkeypatch.setattr(export, "TOLERANCE", -1)
+    monkeypatch.setattr(export_command, "TOLERANCE", -1)
     assert export_command.main(arguments) == 1
 
 

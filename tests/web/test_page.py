@@ -14,20 +14,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import make_photo
 from PIL import ExifTags, Image
 
+from tests.helpers import ROOT, make_photo
 from unistyle import UniStyle
+from unistyle.commands import demo as demo_command
 from unistyle.files.samples import sample_photo
 from unistyle.web import page as demo
 
-ROOT = Path(__file__).parent.parent
 SCREENSHOT = os.environ.get("UNISTYLE_SCREENSHOT")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 60  # seconds after which something hangs
 ME = SimpleNamespace(session_hash="me")
 
-needs_gradio = pytest.mark.skipif(demo.gr is None, reason=demo.MISSING)
+needs_gradio = pytest.mark.skipif(demo.gr is None, reason=demo_command.MISSING)
 
 
 @pytest.fixture(scope="module")
@@ -178,23 +178,25 @@ def test_what_is_missing_is_said(model, checkpoint, tmp_path, capsys, monkeypatc
     bare = SimpleNamespace(styles=[], materials=())
     with pytest.raises(ValueError, match=r"no styles; add one: python -m unistyle\.bank add"):
         demo.Page(bare, tmp_path)
-    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(demo, "gr", None)
-    assert demo.main(["--checkpoint", str(checkpoint)]) == 2
-    assert demo.MISSING in capsys.readouterr().err
-    monkeypatch.setattr(demo, "gr", object())
-    monkeypatch.setattr(demo, "CHECKPOINT", tmp_path / "absent.safetensors")
-    assert demo.main([]) == 2
+    monkeypatch.setattr(demo_command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(demo_command, "gr", None)
+    assert demo_command.main(["--checkpoint", str(checkpoint)]) == 2
+    assert demo_command.MISSING in capsys.readouterr().err
+    monkeypatch.setattr(demo_command, "gr", object())
+    monkeypatch.setattr(demo_command, "CHECKPOINT", tmp_path / "absent.safetensors")
+    assert demo_command.main([]) == 2
     assert "absent.safetensors is not there; give --checkpoint" in capsys.readouterr().err
 
 
 @needs_gradio
 def test_port_that_is_taken(checkpoint, capsys, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # which is put back at the end
-    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(demo_command.signal, "signal", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert demo.main(["--checkpoint", str(checkpoint), "--device", "cpu", "--port", str(port)]) == 2
+        assert (
+            demo_command.main(["--checkpoint", str(checkpoint), "--device", "cpu", "--port", str(port)]) == 2
+        )
     assert (
         f"cannot serve at 127.0.0.1:{port}, which may be taken; give another --port"
         in capsys.readouterr().err
@@ -204,12 +206,12 @@ def test_port_that_is_taken(checkpoint, capsys, monkeypatch):
 @pytest.fixture
 def served(checkpoint, tmp_path):
     """The command, served from a process of its own: its address, its folder for files, its checkpoint."""
-    checkpoint = demo.CHECKPOINT if SCREENSHOT else checkpoint
+    checkpoint = demo_command.CHECKPOINT if SCREENSHOT else checkpoint
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    command = ["-m", "unistyle.demo", "--checkpoint", checkpoint, "--device", "cpu", "--port", port]
+    command = ["-m", "unistyle.commands.demo", "--checkpoint", checkpoint, "--device", "cpu", "--port", port]
     log = (tmp_path / "log").open("w+")
     environment = os.environ | {"TMPDIR": str(temporary)}
     command = [sys.executable, *map(str, command)]

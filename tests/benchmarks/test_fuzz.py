@@ -2,10 +2,10 @@
 
 import json
 import runpy
-from pathlib import Path
 
 import pytest
 
+from tests.helpers import ROOT
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.checkpoint.header import MOST
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
@@ -13,7 +13,6 @@ from unistyle.errors import CheckpointError
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import code_space
 
-ROOT = Path(__file__).parent.parent
 COUNT = 300
 
 

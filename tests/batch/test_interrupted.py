@@ -12,13 +12,13 @@ import signal
 import time
 from pathlib import Path
 
-import command
 import pytest
-from conftest import make_photo
 from PIL import Image
 
-import infer
 import unistyle.batch.runner
+from tests import command
+from tests.helpers import make_photo
+from unistyle.commands import infer
 
 KILLS = int(os.environ.get("UNISTYLE_KILLS", 4))
 COUNT = 24
@@ -122,8 +122,8 @@ def test_a_full_disk_stops_the_run(arguments, undisturbed, tmp_path, monkeypatch
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         whole(path, data)
 
-    whole = unistyle.batch.write_whole
-    monkeypatch.setattr(unistyle.batch, "write_whole", write)
+    whole = unistyle.batch.runner.write_whole
+    monkeypatch.setattr(unistyle.batch.runner, "write_whole", write)
     assert run(arguments, out) == 1
     assert f"stopped: cannot write to {out}: No space left on device" in capsys.readouterr().err
     assert number(out) == 9
@@ -138,7 +138,7 @@ def test_a_disk_too_full_for_the_manifest_stops_the_run(
     def add(self, record):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(unistyle.batch.Manifest, "add", add)
+    monkeypatch.setattr(unistyle.batch.runner.Manifest, "add", add)
     assert run(arguments, tmp_path / "out") == 1
     assert "stopped: cannot write" in capsys.readouterr().err
     monkeypatch.undo()

@@ -1,0 +1,1 @@
+"""`python -m unistyle` is the command `unistyle`."""
