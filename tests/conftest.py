@@ -15,6 +15,7 @@ from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.commands import bank
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import encode_photo
 
 # Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,10 +30,8 @@ def network() -> UniStyleNetwork:
 def checkpoint(network: UniStyleNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint file: materials leather, stone, metal; styles stone (quarry, wall) and metal (plate)."""
     names = [("stone", "quarry"), ("stone", "wall"), ("metal", "plate")]
-    exemplars = (
-        (style, name, make_photo(64, 64, seed), None) for seed, (style, name) in enumerate(names, 10)
-    )
-    bank = StyleBank.build(network, exemplars)
+    codes = [encode_photo(network, make_photo(64, 64, seed)) for seed in range(10, 10 + len(names))]
+    bank = StyleBank(tuple(names), torch.stack(codes))
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     return save_checkpoint(path, Checkpoint(network, bank, {"recipe": "random"}))
 

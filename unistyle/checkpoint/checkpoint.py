@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
@@ -28,49 +29,51 @@ FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """network: in evaluation mode, fp32, on the CPU; notes: what its maker wrote about it (recipe, terms),
-    JSON-able."""
+    """All that a checkpoint file holds."""
 
     network: UniStyleNetwork
+    """In evaluation mode, fp32, on the CPU."""
     bank: StyleBank
+    """The styles, whose codes belong to this network."""
     notes: dict = field(default_factory=dict)
+    """What its maker wrote about it, such as the recipe and the photos' terms, in values that JSON can hold."""
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None = True) -> Path:
     """Write a checkpoint, complete or not at all; returns the file.
 
-    path: a `.safetensors` file, or a folder for `model.safetensors`. half: matrices and kernels in fp16,
-    which halves the file; biases, norms and style codes stay in fp32, and so does a tensor that fp16 cannot
-    hold. None: in fp16 only what it holds exactly, so that what was read from a file goes back as it was.
+    path: a `.safetensors` file, or a folder for `model.safetensors`. half: True stores matrices and kernels in fp16,
+    which halves the file; biases, norms and style codes stay in fp32, and so does a tensor that fp16 cannot hold.
+    None stores in fp16 only what it holds exactly, so that what was read from a file goes back as it was.
     """
     path = Path(path)
     path = path if path.suffix == ".safetensors" else path / FILE_NAME
     state, bank = plain_state(checkpoint.network), checkpoint.bank
     tensors = {f"network.{name}": _stored(value, half) for name, value in state.items()}
     tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
-    # Where the training began says nothing to a user, and a local path of it nothing at all.
-    config = unwrapped(checkpoint.network).config
+    # Where the training began is of no use to a user, least of all a local path.
+    config = cast(UniStyleNetwork, unwrapped(checkpoint.network)).config
     config = replace(config, encoder=replace(config.encoder, pretrained=False, weights=None))
     parts = {"config": asdict(config), "bank": bank.names, "notes": checkpoint.notes}
     return write_tensors(path, CHECKPOINT, tensors, {name: json.dumps(part) for name, part in parts.items()})
 
 
 def _inner(module: nn.Module) -> str | None:
-    """The name under which a module holds the one that it wraps, by `torch.compile` or for several devices."""
+    """The name under which a wrapper, of `torch.compile` or for several devices, holds the module inside it."""
     if "_orig_mod" in module._modules:
         return "_orig_mod"
     return "module" if isinstance(module, DataParallel | DistributedDataParallel) else None
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside all that wraps it."""
+    """The module inside all of its wrappers."""
     while name := _inner(module):
-        module = getattr(module, name)
+        module = cast(nn.Module, getattr(module, name))
     return module
 
 
 def plain_state(network: nn.Module) -> dict[str, Tensor]:
-    """The state of a network by the names that it has where neither it nor a part of it is wrapped."""
+    """The state of a network, under the names that it has when neither it nor any part of it is wrapped."""
     state = network.state_dict()
     wrapped = [(path, name) for path, part in network.named_modules() if (name := _inner(part))]
     # The deepest first, as long as the names of those above are as they were.
@@ -90,8 +93,8 @@ def _stored(value: Tensor, half: bool | None) -> Tensor:
 
 
 def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoint:
-    """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError, for damaged and hostile files
-    too."""
+    """Read a checkpoint from a file, a folder or a hub id. Raises CheckpointError, also for damaged and hostile
+    files."""
     path = locate(source, revision)
     metadata, tensors = read_tensors(path, CHECKPOINT)
     try:
@@ -101,7 +104,7 @@ def load_checkpoint(source: str | Path, revision: str | None = None) -> Checkpoi
 
 
 def _checkpoint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
-    """What the parts of a file make. Raises ValueError."""
+    """The checkpoint that the parts of a file make. Raises ValueError."""
     with _because("the configuration in its header cannot be used"):
         config = network_config(part(metadata, "config", dict))
         names, notes = bank_names(part(metadata, "bank", list)), part(metadata, "notes", dict)

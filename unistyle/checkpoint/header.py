@@ -1,6 +1,6 @@
-"""What the header of a checkpoint says, checked before anything is built by it: a file may be damaged, or hostile.
+"""The header of a checkpoint, checked before anything is built from it: a file may be damaged or hostile.
 
-Everything here raises ValueError with the reason alone; the checkpoint's functions add the file's name.
+Everything here raises ValueError with the reason alone; the functions of `checkpoint` add the file's name.
 """
 
 import json
@@ -8,6 +8,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 from reprlib import repr as shown
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from unistyle.network.model import NetworkConfig
 
 MOST = 2**22  # bytes of a header; ours have 40 thousand, and 10,000 exemplars would add a million
 MESSAGE = 500  # characters of a reason: names in a file may be of any length
+T = TypeVar("T")
 UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of characters
 
 
@@ -31,14 +33,14 @@ def is_name(value: object) -> bool:
 
 
 def check_size(path: Path) -> None:
-    """Raises for a header that is larger than any that is made: to read it would take far more memory than that."""
+    """Raises for a header that is larger than any real one: reading it would take far more memory than its size."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
     if size > MOST:
         raise ValueError(f"a header of {size} bytes; wanted {MOST} at most")
 
 
-def part(metadata: dict[str, str], name: str, kind: type) -> object:
+def part(metadata: dict[str, str], name: str, kind: type[T]) -> T:
     """A part of a header's metadata that is JSON of a kind: dict or list."""
     try:
         value = json.loads(metadata[name])
@@ -52,7 +54,7 @@ def part(metadata: dict[str, str], name: str, kind: type) -> object:
 
 
 def network_config(values: dict) -> NetworkConfig:
-    """The configuration in a header. Where the training began is not part of it, so nothing is fetched."""
+    """The configuration in a header. It does not say where the training began, so nothing is fetched."""
     if unknown := values.keys() - {field.name for field in fields(NetworkConfig)}:
         raise ValueError(f"this program does not know its setting {min(unknown)!r}")
     encoder = values.get("encoder")
@@ -64,7 +66,7 @@ def network_config(values: dict) -> NetworkConfig:
     if len(set(materials)) < len(materials):
         raise ValueError("two of its materials have the same name")
     # No comparison of a number with NaN holds.
-    if type(threshold) not in (int, float) or not 0 < threshold < 1:
+    if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not 0 < threshold < 1:
         raise ValueError(f"its threshold is {shown(threshold)}; wanted a number between 0 and 1")
     encoder = {**encoder, "pretrained": False, "weights": None}
     try:
@@ -82,8 +84,8 @@ def bank_names(pairs: list) -> tuple[tuple[str, str], ...]:
 
 
 def check_plausible(config: NetworkConfig, state: dict[str, Tensor]) -> None:
-    """Raises for a configuration whose network would be far larger than the tensors of a file: a header may ask for
-    one that no memory holds."""
+    """Raises for a configuration whose network would be far larger than the tensors of the file: a header may ask for
+    a network that no memory holds."""
     bias = state.get("segmenter.classify.bias")
     if bias is not None and bias.numel() != 1 + len(config.materials):
         raise ValueError(
@@ -98,7 +100,7 @@ def check_plausible(config: NetworkConfig, state: dict[str, Tensor]) -> None:
 
 
 def check_fit(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> None:
-    """Raises for a state that has other names, shapes or kinds of number than the wanted one."""
+    """Raises for a state whose names, shapes or kinds of number are not the wanted ones."""
     missing, unexpected = ([*one.keys() - other.keys()] for one, other in ((wanted, state), (state, wanted)))
     if missing or unexpected:
         parts = {"missing": missing, "unexpected": unexpected}

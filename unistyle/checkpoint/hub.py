@@ -6,43 +6,10 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData, ModelHubMixin
 
 from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from unistyle.network.model import UniStyleNetwork
+from unistyle.styles.bank import StyleBank
 
-CARD = """---
-{header}
----
-
-# UniStyle
-
-Finds a material in a photo and restyles it, in one forward pass of one network. Outside the region the photo stays as
-it was, bit for bit.
-
-```python
-from unistyle import UniStyle
-
-model = UniStyle.from_pretrained("{source}")
-result = model.restyle("photo.jpg", to="{style}")
-result.image, result.mask, result.materials
-```
-
-- Materials that it finds: {materials}
-- Styles, with their exemplars:
-{styles}
-- Encoder: `{encoder}` of timm; threshold on the probability of the foreground: {threshold}
-- Parameters: {parameters:.2f} million
-
-`model.safetensors` is all that is read; its header holds the configuration, of which `config.json` is a copy. Nothing
-is unpickled.
-
-## The run
-
-{notes}
-
-## Licence
-
-Weights: {licence}. The photos that they were trained on, and those that the styles were taken from, keep their own
-terms: {terms}
-"""
-NO_TERMS = "which ones is not recorded in the file."
+CARD = Path(__file__).with_name("model_card.md")  # a template of Jinja
 
 
 class HubFolder(
@@ -57,10 +24,16 @@ class HubFolder(
     Of huggingface_hub's mixins the one without PyTorch: the other can load pickled weights.
     """
 
-    # Not made of the arguments of `__init__`, as the mixin would where it is None.
+    network: UniStyleNetwork
+    bank: StyleBank
+    notes: dict
+
+    # The mixin would make it from the arguments of `__init__` where it is None.
     _hub_mixin_config: dict = {}  # noqa: RUF012
 
-    def save_pretrained(self, path: str | Path, half: bool = True, **options) -> Path | str:
+    def save_pretrained(  # type: ignore[override]  # more general: it takes a file, too
+        self, path: str | Path, half: bool = True, **options
+    ) -> Path | str:
         """Write a `.safetensors` file; or into a folder `model.safetensors`, `config.json` and, where there is none,
         the model card `README.md`. Returns the `.safetensors` file.
 
@@ -99,27 +72,18 @@ class HubFolder(
         """
         config, notes = self._hub_config(), dict(self.notes)
         recorded = {name: notes.pop(name, None) for name in ("licence", "terms")}
-        licence, terms = (
-            licence or recorded["licence"] or "apache-2.0",
-            terms or recorded["terms"] or NO_TERMS,
-        )
+        licence = licence or recorded["licence"] or "apache-2.0"
         data = ModelCardData(**self._hub_mixin_info.model_card_data.to_dict() | {"license": licence})
-        styles = (f"  - {style}: {', '.join(names)}" for style, names in config["styles"].items())
-        text = CARD.format(
-            header=data.to_yaml(),
+        return ModelCard.from_template(
+            data,
+            template_path=str(CARD),
             source=source,
-            style=next(iter(config["styles"]), "wall.jpg"),
-            materials=", ".join(config["materials"]) or "none",
-            styles="\n".join(styles) or "  - none",
-            encoder=config["encoder"],
-            threshold=config["threshold"],
-            parameters=sum(p.numel() for p in self.network.parameters()) / 1e6,
-            notes="\n".join(f"- {name}: {_text(value)}" for name, value in notes.items())
-            or "Nothing is recorded.",
             licence=licence,
-            terms=terms,
+            terms=terms or recorded["terms"],
+            run={name: _text(value) for name, value in notes.items()},
+            parameters=sum(p.numel() for p in self.network.parameters()),
+            **{name: config[name] for name in ("materials", "styles", "encoder", "threshold")},
         )
-        return ModelCard(text)
 
 
 def _text(value: object) -> str:

@@ -21,7 +21,7 @@ CHECK_SIZES = ((97, 131), (288, 288), (210, 160), (287, 401), (333, 250), (384, 
 
 
 def reference(network: UniStyleNetwork, photo: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Image and alpha by the network itself, of a photo `1 3 h w` whose materials all get the nearest of the
+    """Image and alpha by the network itself, for a photo `1 3 h w` whose materials all get the nearest of the
     candidates `n d`."""
     features, logits = network.find(photo)
     regions = reduce(network.regions(logits), "b m h w -> b 1 h w", "sum")
@@ -31,26 +31,31 @@ def reference(network: UniStyleNetwork, photo: Tensor, candidates: Tensor) -> tu
 
 
 class Difference(NamedTuple):
-    """Between a file and the network on one photo. size: (height, width); image, alpha: the largest in 8-bit values;
-    share: of the image's values that differ at all; covered: share of the frame where alpha is above 0."""
+    """How far a file is from the network on one photo."""
 
     size: tuple[int, int]
+    """(height, width) of the photo."""
     image: int
+    """The largest difference of the images, in 8-bit values."""
     alpha: int
+    """The largest difference of alpha, in 8-bit values."""
     share: float
+    """Share of the image's values that differ at all."""
     covered: float
+    """Share of the frame where alpha is above 0."""
 
 
 def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image]) -> Iterator[Difference]:
-    """How far what onnxruntime makes of photos with a file of `export_onnx` is from what the network makes of them:
-    every material found becomes the file's style, or, where it takes codes, one exemplar of the bank after another.
+    """How far the results of onnxruntime, with a file of `export_onnx`, are from those of the network on some photos.
+
+    Every material found becomes the file's style. Where the file takes codes, the exemplars of the bank take turns.
     """
     session = onnx_session(path)
     to = session.get_modelmeta().custom_metadata_map["to"]
     network, bank = checkpoint.network, checkpoint.bank
     routes = np.ones((len(network.config.materials), 1), np.float32)
-    for i, photo in enumerate(photos):
-        photo = to_tensor(photo)[None]
+    for i, picture in enumerate(photos):
+        photo = to_tensor(picture)[None]
         codes = bank.codes[bank.find(to)] if to else bank.codes[i % len(bank.codes)][None]
         inputs = {"photo": photo.numpy()}
         inputs |= {} if to else {"codes": codes[None].numpy(), "routes": routes}
@@ -66,8 +71,8 @@ def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image
 
 
 def onnx_session(path: str | Path):
-    """A session of onnxruntime on the CPU, with as many threads as PyTorch. Raises ValueError where it cannot be
-    made."""
+    """A session of onnxruntime on the CPU with as many threads as PyTorch. Raises ValueError for a file that it cannot
+    use."""
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
 

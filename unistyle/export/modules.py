@@ -17,12 +17,12 @@ LARGEST = 2**14  # pixels a side; far beyond what memory holds, but a program's 
 
 
 class _FreeRegions(Regions):
-    """Regions whose sizes and number are symbols, by which nothing can be looked up or decided."""
+    """Regions whose sizes and number are symbols, so that nothing can be looked up by them or decided on them."""
 
     def __init__(self, w: Tensor, noise: Tensor):
         self.full, self.noise = w, noise
 
-    def at(self, size) -> Tensor:
+    def at(self, size: Sequence[int]) -> Tensor:
         return resize_regions(self.full, size)
 
     def share(self, w: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class _FreeRegions(Regions):
 
 
 def _seen_size(size: Sequence[int]) -> list[int]:
-    """The size at which materials are looked for, as in `UniStyleNetwork.find`, of a size that may be symbols."""
+    """The size at which `UniStyleNetwork.find` looks for materials, for a photo whose size may be symbols."""
     sides = torch.stack([torch.scalar_tensor(side, dtype=torch.float64) for side in size])
     seen = (sides * (SIGHT / sides.min()).clamp(max=1)).round().long().tolist()
     for side in seen:
@@ -40,8 +40,11 @@ def _seen_size(size: Sequence[int]) -> list[int]:
 
 
 class OnePass(nn.Module):
-    """The network's pass in operations that export. photo: `b 3 h w` in [0, 1]; codes: `b k d`; routes: `m k`, 1
-    where material m goes to region k -> image `b 3 h w`, alpha `b 1 h w`."""
+    """The network's pass in operations that export.
+
+    photo: `b 3 h w` in [0, 1]; codes: `b k d`; routes: `m k`, 1 where material m goes to region k -> image `b 3 h w`,
+    alpha `b 1 h w`.
+    """
 
     def __init__(self, network: UniStyleNetwork):
         super().__init__()
@@ -49,7 +52,7 @@ class OnePass(nn.Module):
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
         """Encoder features, and regions `b m . .` of the materials."""
-        # A photo that is small enough is seen twice as it is: what does not export is the choice.
+        # A small photo is encoded twice at the same size, because the choice between the two does not export.
         small = shrink(photo, _seen_size(photo.shape[-2:]))
         logits = self.network.segmenter(self.network.encoder(small))
         return self.network.encoder(photo), self.network.regions(logits)
@@ -70,14 +73,19 @@ class OnePass(nn.Module):
 
 
 class OneStyle(OnePass):
-    """Every material found becomes one style: of its exemplars' codes `n d` the nearest to the photo's own.
-    photo: `b 3 h w` in [0, 1] -> image `b 3 h w`, alpha `b 1 h w`."""
+    """Every material that is found becomes one style, by the exemplar whose code (of candidates `n d`) is nearest to
+    the photo's own.
+
+    photo: `b 3 h w` in [0, 1] -> image `b 3 h w`, alpha `b 1 h w`.
+    """
+
+    candidates: Tensor
 
     def __init__(self, network: UniStyleNetwork, candidates: Tensor):
         super().__init__(network)
         self.register_buffer("candidates", candidates)
 
-    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # the style is inside
         features, found = self.find(photo)
         regions = reduce(found, "b m h w -> b 1 h w", "sum")
         stylizer = self.network.stylizer

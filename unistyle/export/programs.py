@@ -1,13 +1,13 @@
 """Export a checkpoint: to ONNX, for onnxruntime and others, or as a program of torch.export.
 
-Commands: `python -m unistyle.export --help`. What the programs take and give, and how to run them: docs/export.md.
-Batch, height and width are free; the network itself is the reference, and `check` says how far a file is from it.
+docs/export.md says what the programs take and give, and how to run them. Batch, height and width are free.
 """
 
 import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.export import ExportedProgram
@@ -22,14 +22,14 @@ VERSION = 1  # of inputs, outputs and metadata of the exported programs
 
 
 def export_program(module: OnePass) -> ExportedProgram:
-    """The program of a module with free batch, height and width, and number of regions where it takes codes."""
+    """The program of a module. Batch, height and width are free, and so is the number of regions if it takes codes."""
     # Of torch 2.15; imported here, so that the modules above can be used with an older one.
     from torch.fx.experimental.dynamic_spec import ParamsSpec, ShapesSpec, ShapeVar, TensorSpec
 
     batch, regions = (ShapeVar(name, min=1, max=MOST) for name in ("batch", "regions"))
     height, width = (ShapeVar(name, min=SMALLEST, max=LARGEST) for name in ("height", "width"))
     materials, size = len(module.network.config.materials), module.network.stylizer.code_size
-    shapes = {"photo": [batch, 3, height, width]}
+    shapes: dict[str, list] = {"photo": [batch, 3, height, width]}
     examples = [torch.rand(2, 3, 64, 96)]
     if not isinstance(module, OneStyle):
         shapes |= {"codes": [batch, regions, size], "routes": [materials, regions]}
@@ -40,9 +40,9 @@ def export_program(module: OnePass) -> ExportedProgram:
 
 
 def metadata(checkpoint: Checkpoint, to: str | None = None) -> dict[str, str]:
-    """What a program's user needs besides it, as text: `materials` and `styles` ([style, exemplar] pairs) as JSON,
-    `codes` as base64 of little-endian float32, a row an exemplar; the style that the program holds, or nothing; and
-    the checkpoint's notes."""
+    """What the user of a program needs besides it, as text: `materials` and `styles` ([style, exemplar] pairs) as JSON;
+    `codes` as base64 of little-endian float32, one row for each exemplar; `to`, the style that the program holds, or
+    nothing; and the checkpoint's notes as JSON."""
     bank = checkpoint.bank
     return {
         "format": "unistyle-program",
@@ -60,10 +60,10 @@ def export_torch(checkpoint: Checkpoint, path: str | Path, to: str | None = None
     `unistyle.json`; returns it. Raises UnknownNameError, and ValueError for another ending."""
     path = _ending(path, ".pt2")
     program = export_program(one_pass(checkpoint, to))
-    program.example_inputs = None  # which would be pickled into the file, in vain
+    program.example_inputs = None  # they would be pickled into the file for nothing
     with atomic(path) as temporary:
         extra = {"unistyle.json": json.dumps(metadata(checkpoint, to))}
-        # A stream, because the name of a file that is not called .pt2 is warned of.
+        # A stream, because torch warns of a file whose name does not end in .pt2.
         with temporary.open("wb") as file:
             torch.export.save(program, file, extra_files=extra)
     return path
@@ -74,7 +74,7 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, to: str | None = None)
     ValueError for another ending."""
     path, module = _ending(path, ".onnx"), one_pass(checkpoint, to)
     inputs = ["photo"] if isinstance(module, OneStyle) else ["photo", "codes", "routes"]
-    program = torch.onnx.export(
+    program: Any = torch.onnx.export(
         export_program(module),
         dynamo=True,
         verbose=False,

@@ -2,9 +2,12 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -22,3 +25,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def kept(
+    path: Path, make: Callable[[], T], write: Callable[[T, Path], object], read: Callable[[Path], T]
+) -> T:
+    """What `read` finds in the file `path`, where it exists; otherwise what `make` gives, which `write` writes there.
+
+    Whoever names the file by a digest of everything that decides its content never makes the same thing twice, and
+    several processes may share the folder.
+    """
+    if path.is_file():
+        return read(path)
+    made = make()
+    with atomic(path) as temporary:
+        write(made, temporary)
+    return made

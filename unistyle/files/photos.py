@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from unistyle.errors import ImageError
+from unistyle.files.places import Place
 
 try:
     import pillow_heif
@@ -40,27 +41,23 @@ TURNS = {
 }
 
 
-class Readable(Protocol):
-    """A path of another file system, such as a `universal_pathlib.UPath`."""
-
-    def open(self, mode: str) -> BinaryIO: ...
-
-
 @dataclass(frozen=True)
 class Photo:
     """An upright 8-bit photo.
 
-    rgb: PIL RGB image; opacity: PIL grey image of the same size, 0 = transparent, or None where nothing is;
-    profile: the ICC profile that `rgb` is in, or None for sRGB; exif: the EXIF block of the file, less the
-    orientation, which is carried out, and the thumbnail, which would show the photo as it was. Pixel values are
-    never converted between RGB profiles: the profile is written back with the result, so that what was not
-    restyled stays equal to the bit.
+    Pixel values are never converted between RGB profiles: the profile is written back with the result, so that what
+    was not restyled stays equal to the bit.
     """
 
     rgb: Image.Image
+    """PIL image of mode RGB."""
     opacity: Image.Image | None = None
+    """PIL grey image of the same size, 0 = transparent; None where nothing is transparent."""
     profile: bytes | None = None
+    """The ICC profile of the colours in `rgb`; None for sRGB."""
     exif: bytes | None = None
+    """The EXIF block of the file, without the orientation, which is already carried out, and without the thumbnail,
+    which would show the photo as it was."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,7 +65,8 @@ class Photo:
         return self.rgb.size
 
     def with_rgb(self, rgb: Image.Image) -> Image.Image:
-        """Other colours, whose image is taken over, with this photo's opacity, profile and EXIF; RGB or RGBA."""
+        """An image of mode RGB or RGBA: the given colours with this photo's opacity, profile and EXIF. The given image
+        is changed in place and returned."""
         image = rgb
         if self.opacity is not None:
             image.putalpha(self.opacity)
@@ -77,14 +75,12 @@ class Photo:
         return image
 
 
-def read_photo(
-    path: str | Path | Readable, admit: Callable[[tuple[int, int]], object] | None = None
-) -> Photo:
-    """The photo in a file, upright, of any mode that Pillow reads; the first frame where there are several.
+def read_photo(path: str | Place, admit: Callable[[tuple[int, int]], object] | None = None) -> Photo:
+    """The photo in a file, upright, of any mode that Pillow reads; of several frames the first.
 
-    What is in the file counts, not its ending. admit: called with (width, height) before the pixels are read, to wait
-    until there is memory for them. Raises ImageError, "PATH: REASON", where the file is missing,
-    broken, cut off, not an image or larger than MAX_PIXELS.
+    The content of the file decides, not its ending. admit: called with (width, height) before the pixels are read, to
+    wait until there is memory for them. Raises ImageError, "PATH: REASON", where the file is missing, broken, cut
+    off, not an image or larger than MAX_PIXELS.
     """
     try:
         with _open(path) as file:
@@ -94,7 +90,7 @@ def read_photo(
         raise ImageError(f"{path}: {_reason(error)}") from error
 
 
-def _open(path: str | Path | Readable) -> BinaryIO:
+def _open(path: str | Place) -> BinaryIO:
     path = Path(path) if isinstance(path, str) else path
     if isinstance(path, Path) and not path.is_file():  # to open a pipe would be to wait for its other end
         raise ImageError(_no_file(path))
@@ -127,7 +123,7 @@ def _decode(file: BinaryIO, admit: Callable[[tuple[int, int]], object] | None) -
 
 
 def _unknown(start: bytes) -> str:
-    """Why nothing can open a file that starts so."""
+    """Why nothing can open a file that starts with these bytes."""
     if not start:
         return "the file is empty"
     if start[4:8] == b"ftyp" and start[8:11] != b"avi" and "HEIF" not in Image.OPEN:
@@ -152,9 +148,9 @@ def _reason(error: Exception) -> str:
 
 
 def photo_from_pil(image: Image.Image) -> Photo:
-    """A PIL image of any mode as a Photo: turned by its EXIF orientation, deep greys scaled to 8 bit, CMYK and
-    LAB converted, transparency (an alpha channel or a transparent colour) as opacity. Raises ImageError for an
-    unusable mode."""
+    """A PIL image of any mode as a Photo. It is turned by its EXIF orientation, deep greys are scaled to 8 bits, CMYK
+    and LAB are converted, and transparency (an alpha channel or a transparent colour) becomes the opacity. Raises
+    ImageError for a mode that cannot be used."""
     if min(image.size) < 1:
         raise ImageError(f"the image is empty ({image.width}x{image.height})")
     exif, image = _exif(image), _upright(image)
@@ -180,7 +176,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF block of an image less its orientation and thumbnail; None where it has none or a damaged one.
+    """The EXIF block of an image without its orientation and thumbnail; None where there is none or it is damaged.
 
     TIFF has no such block: its tags describe the layout of that very file.
     """
@@ -194,7 +190,7 @@ def _exif(image: Image.Image) -> bytes | None:
 
 
 def _deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Colours and opacity of a grey of 16 bits, or of floats in [0, 1]: scaled, where Pillow would clip."""
+    """Colours and opacity of a grey image of 16 bits, or of floats in [0, 1], scaled where Pillow would clip."""
     value = np.asarray(image).astype(np.float64)
     top = 1.0 if image.mode == "F" else 65535.0
     if not (value.min() >= 0 and value.max() <= top):
@@ -211,23 +207,25 @@ def _deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """CMYK, by the image's own profile where it has a usable one, or LAB to sRGB."""
+    """CMYK or LAB to sRGB; CMYK by the image's own profile where that is usable."""
     try:
         lab = image.mode == "LAB"
         source = (
             ImageCms.createProfile("LAB") if lab else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
         )
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB")
+        converted = None
+    return converted or image.convert("RGB")
 
 
-def read_image(path: str | Path | Readable) -> Image.Image:
+def read_image(path: str | Place) -> Image.Image:
     """The photo in a file, upright and RGB. Raises ImageError."""
     return read_photo(path).rgb
 
 
-def read_mask(path: str | Path | Readable) -> Image.Image:
+def read_mask(path: str | Place) -> Image.Image:
     """The mask in a file as 8-bit grey: white = inside, transparent = outside. Raises ImageError."""
     return mask_from_pil(read_photo(path))
 

@@ -19,36 +19,37 @@ ABANDONED = 600  # seconds after which such a file is nobody's
 
 
 def place(text: str | os.PathLike) -> Place:
-    """The place that a user's text names. Raises ValueError for an address whose file system is not there."""
+    """The place that a user's text stands for. Raises ValueError for an address whose file system is missing."""
     if not isinstance(text, str) or "://" not in text:
         return Path(text)
     try:
         found = UPath(text)
-        # Opens the file system, which may want a package that is not installed. What is on this machine is a path,
-        # for which a file is complete or absent.
+        # This opens the file system, which may need a package that is not installed. What is on this machine becomes
+        # a plain path, so that its files are either complete or absent.
         return Path(found.path) if isinstance(found.fs, LocalFileSystem) else found
     except (ImportError, ValueError) as error:
         raise ValueError(f"{text}: {error}; wanted a path, or an address that fsspec can open") from error
 
 
 def is_local(where: Place) -> bool:
+    """Whether a place is a path of this machine."""
     return not isinstance(where, UPath)
 
 
 def search(folder: Place) -> tuple[list[Place], list[str]]:
-    """Files below a folder, sorted, and a message for each folder that could not be searched; what is hidden is
-    passed by."""
-    if is_local(folder):
-        return walk(folder)
+    """Files below a folder, sorted, and a message for each folder that could not be searched. Hidden files and
+    folders are passed by."""
+    if not isinstance(folder, UPath):
+        return walk(folder)  # type: ignore[return-value]  # a list of paths is a list of places
     found = [folder.joinpath(name) for name in sorted(_names(folder))]
     return [path for path in found if "/." not in f"/{relative(path, folder)}"], []
 
 
 def present(folder: Place) -> Callable[[Place], bool]:
-    """What tells whether a file below a folder is there. Below an address one listing answers for all files, because
-    each question would take as long."""
-    if is_local(folder):
-        return os.path.exists
+    """A function that tells whether a file below a folder exists. Below an address, one listing answers for all
+    files, because each single question would take as long as the listing."""
+    if not isinstance(folder, UPath):
+        return lambda path: os.path.exists(str(path))
     names = set(_names(folder)) if folder.exists() else set()
     return lambda path: relative(path, folder) in names
 
@@ -65,8 +66,9 @@ def _absolute(root: str):
 
 
 def relative(path: Place, folder: Place) -> str:
-    """A path below a folder, with slashes. By its text, for which a `Path` takes several times as long."""
-    if not is_local(path):
+    """The part of a path below a folder, with slashes. It is taken from the text, because a `Path` would take several
+    times as long."""
+    if isinstance(path, UPath) and isinstance(folder, UPath):
         return path.path.removeprefix(folder.path.rstrip("/") + "/")
     text, above = str(path), str(folder)
     below = text if above == "." else text.removeprefix(above.rstrip(os.sep) + os.sep)
@@ -74,9 +76,9 @@ def relative(path: Place, folder: Place) -> str:
 
 
 def write_whole(where: Place, data: bytes) -> None:
-    """Write a file that is either complete or absent: by a rename on this machine, and elsewhere by one upload,
-    which object stores show when it is complete."""
-    if is_local(where):
+    """Write a file that is either complete or absent: on this machine by a rename, elsewhere by one upload, which
+    object stores show only when it is complete."""
+    if not isinstance(where, UPath):
         with atomic(where) as temporary:
             temporary.write_bytes(data)
         return
@@ -91,7 +93,7 @@ def write_whole(where: Place, data: bytes) -> None:
 
 def remove_leftovers(folder: Place) -> None:
     """Remove the temporary files of killed runs."""
-    if not is_local(folder):
+    if isinstance(folder, UPath):
         return
     for root, _, names in os.walk(folder):
         for name in filter(LEFTOVER.fullmatch, names):

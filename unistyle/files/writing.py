@@ -16,8 +16,8 @@ try:
     from isal import isal_zlib
 except (
     ImportError
-):  # on processors that it is not made for; files are as large and take two to three times as long
-    isal_zlib = None
+):  # on processors that it is not made for: files are as large and take two to three times as long
+    isal_zlib = None  # type: ignore[assignment]
 
 FORMATS = {"png": ".png", "webp": ".webp", "jpg": ".jpg"}  # what results are written as, and their endings
 SIDES = {"webp": 16383, "jpg": 65500}  # pixels a side at most, in libwebp and libjpeg

@@ -1,8 +1,10 @@
-"""Resizing for export: as products with matrices, whose sizes may be unknown until the program runs.
+"""Resizing for export: as products with matrices whose sizes may be unknown until the program runs.
 
-The operations that the network resizes with do not export to ONNX with dynamic sizes: adaptive pooling, antialiased
-interpolation, and the choice between pooling and interpolation. Sizes are whole numbers, or torch's symbols of them.
+The operations by which the network resizes do not export to ONNX with free sizes: adaptive pooling, antialiased
+interpolation, and the choice between pooling and interpolation. Sizes are whole numbers, or torch's symbols for them.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,14 +32,14 @@ def _antialiased(n: int, size: int, device: torch.device) -> Tensor:
     return weight / weight.sum(1, keepdim=True)
 
 
-def shrink(x: Tensor, size: tuple[int, int]) -> Tensor:
+def shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     """`F.interpolate(x, size, mode="bilinear", antialias=True)` of `b c h w`, for a size that is not larger."""
     rows, columns = (_antialiased(n, k, x.device) for n, k in zip(x.shape[-2:], size, strict=True))
     return rows @ x @ columns.mT
 
 
-def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
-    """`unistyle.features.resize_regions`, which goes through here while a program is exported."""
+def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
+    """`unistyle.maths.resizing.resize_regions`, which goes through here while a program is exported."""
     sides = list(zip(w.shape[-2:], size, strict=True))
     room = torch.stack([torch.scalar_tensor(n - k, device=w.device) for n, k in sides])
     smaller = (room >= 0).all()

@@ -118,8 +118,9 @@ def gram_distance(got: Tensor, wanted: Tensor) -> Tensor:
 
 def moment_distance(got: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
     """Squared differences of means and standard deviations (each `... c`), relative to the wanted ones; `...`."""
-    scale = sum(part.square().sum(-1) for part in wanted).clamp_min(EPS)
-    return sum((a - b).square().sum(-1) for a, b in zip(got, wanted, strict=True)) / scale
+    (mean, std), (mean_wanted, std_wanted) = got, wanted
+    scale = (mean_wanted.square().sum(-1) + std_wanted.square().sum(-1)).clamp_min(EPS)
+    return ((mean - mean_wanted).square().sum(-1) + (std - std_wanted).square().sum(-1)) / scale
 
 
 def normalise(f: Tensor, w: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """Tensors at other sizes."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +13,11 @@ from unistyle.files.tensors import as_bytes, as_float
 from unistyle.maths import exportable
 
 
-def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
     """Bring regions `b k h w` to a feature map's (height, width): the mean over an area when shrinking, which
     keeps the sum over regions at most 1."""
-    size = tuple(size)
+    height, width = size
+    size = (height, width)
     if torch.compiler.is_exporting():
         return exportable.resize_regions(w, size)
     if tuple(w.shape[-2:]) == size:
@@ -24,7 +27,7 @@ def resize_regions(w: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(w, size=size, mode="bilinear", align_corners=False)
 
 
-def resize(x: Tensor, size) -> Tensor:
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear resize to (height, width). To the skip's real size, never by a factor of two: sizes may be odd."""
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
@@ -53,10 +56,11 @@ def part_of_resized(
         at = (torch.arange(start, stop, device=x.device) + 0.5) * (n / side) - 0.5
         first = at.floor()
         shape = (-1, 1) if dim == -2 else (-1,)
-        x = sum(
+        parts = [
             x.index_select(dim, (first + tap).long().clamp(0, n - 1)) * weight.reshape(shape)
             for tap, weight in _taps(at - first, cubic)
-        )
+        ]
+        x = reduce(add, parts)
     return x
 
 

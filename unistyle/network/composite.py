@@ -1,4 +1,4 @@
-"""Bring regions to the photo's size along its edges, and lay the restyled photo over the photo."""
+"""Regions brought to the photo's size along its edges, and the restyled photo laid over the photo."""
 
 import torch
 from einops import reduce
@@ -31,7 +31,7 @@ def guided_model(region: Tensor, photo: Tensor, radius: int = 3, eps: float = 1e
     which a place counts as flat.
     """
     size, p = region.shape[-2:], region.float()
-    radius = torch.sym_min(radius, torch.sym_min(*size) // 8)  # which export, unlike `min`
+    radius = torch.sym_min(radius, torch.sym_min(*size) // 8)  # type: ignore[assignment]  # `min` does not export
     guide = resize_regions(photo.float(), size)
     mean, mean_p = _box(guide, radius), _box(p, radius)
     covariance = _box(guide * p, radius) - mean * mean_p

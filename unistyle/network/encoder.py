@@ -1,6 +1,7 @@
 """The shared encoder: any timm convolutional backbone that gives NCHW features."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 import torch
@@ -12,16 +13,19 @@ STRIDES = (4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """name: a timm model; pretrained: start from ImageNet weights; weights: a local file of them instead of the hub."""
+    """The backbone, and where its training began."""
 
     name: str = "mobilenetv2_100"
+    """A convolutional model of timm with features at strides 4, 8, 16 and 32."""
     pretrained: bool = True
+    """Start from ImageNet weights."""
     weights: str | None = None
+    """Local safetensors file of these weights. Default: they come from the hub."""
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for what is not the plain name of a timm model. One with a source in front, such as hf-hub:,
-    would make every load of a checkpoint ask there."""
+    """Raises ValueError unless `name` is the plain name of a timm model. A name with a source in front, such as
+    `hf-hub:`, would make every load of a checkpoint ask that source."""
     if not timm.is_model(name) or ":" in name:
         raise ValueError(
             f"encoder {name!r} is no timm model; give the plain name of one, such as mobilenetv2_100"
@@ -29,7 +33,7 @@ def check_name(name: str) -> None:
 
 
 def backbone_size(name: str) -> int:
-    """Numbers in the weights of a backbone, which takes no memory to find out. Raises ValueError."""
+    """How many numbers the weights of a backbone have, found without any memory for them. Raises ValueError."""
     check_name(name)
     try:
         with torch.device("meta"):
@@ -46,32 +50,36 @@ class Encoder(nn.Module):
     norm stays frozen in training, because batches are small and mixed; it is therefore folded into the convolutions.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         check_name(config.name)
         overlay = dict(file=config.weights) if config.weights else None
         try:
-            self.backbone = timm.create_model(
+            backbone: Any = timm.create_model(
                 config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
             )
-            fold_batch_norm(self.backbone)
+            fold_batch_norm(backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:
             raise ValueError(
                 f"encoder {config.name!r} is no timm backbone for photos of any size: {error}"
             ) from error
-        info = self.backbone.feature_info
+        info = backbone.feature_info
         where = {stride: index for index, stride in enumerate(info.reduction())}
         if missing := [s for s in STRIDES if s not in where]:
             raise ValueError(
                 f"encoder {config.name!r} has no features at stride {missing}; choose one with {STRIDES}"
             )
-        if [f.shape[1] for f in self.backbone(torch.zeros(1, 3, 64, 64))] != list(info.channels()):
+        if [f.shape[1] for f in backbone(torch.zeros(1, 3, 64, 64))] != list(info.channels()):
             raise ValueError(
                 f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one"
             )
         self.indices = tuple(where[s] for s in STRIDES)
         self.channels = tuple(info.channels()[i] for i in self.indices)
-        cfg = getattr(self.backbone, "pretrained_cfg", None) or {}
+        self.backbone: nn.Module = backbone
+        cfg = getattr(backbone, "pretrained_cfg", None) or {}
         self.register_buffer(
             "mean", torch.tensor(cfg.get("mean", (0.485, 0.456, 0.406)))[:, None, None], persistent=False
         )
@@ -87,7 +95,7 @@ class Encoder(nn.Module):
 @torch.no_grad()
 def fold_batch_norm(model: nn.Module) -> None:
     """Fold each batch norm that directly follows a convolution into it, in place; an activation that timm keeps in
-    the norm stays. Which follows which is seen in one pass of a small image. A norm elsewhere is left, frozen."""
+    the norm stays. One pass of a small image shows which follows which. Other norms stay in place, frozen."""
     produced, pairs = {}, []
 
     def note(module, inputs, output):

@@ -10,6 +10,8 @@ go together, which moments alone do not (docs/trials.md has what they give). As 
 also gets noise, without which a flat place of the photo could only become a flat place of the result.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from einops import reduce
@@ -24,10 +26,10 @@ NOISE_SIDE = 256  # positions after which the noise repeats: 512 pixels of the p
 
 
 class Noise(nn.Module):
-    """White noise, always the same at the same position, so that a photo always gives the same result.
+    """White noise that is always the same at the same position, so that a photo always gives the same result.
 
-    Added in place. Each channel takes as much as it has learned to; the AdaIN that follows lets a style turn those
-    channels up or down. In training the noise is shifted at random, or the decoder would learn it by heart.
+    It is added in place. Each channel has learned how much it takes, and the AdaIN that follows lets a style turn
+    such channels up or down. In training the noise is shifted at random, or the decoder would learn it by heart.
     """
 
     def __init__(self, channels: int):
@@ -35,7 +37,8 @@ class Noise(nn.Module):
         self.amount = nn.Parameter(0.2 * torch.randn(channels, 1, 1))
 
     def forward(self, x: Tensor, tile: Tensor, offset: tuple[int, int] = (0, 0)) -> Tensor:
-        """tile: NOISE_SIDE x NOISE_SIDE; offset: rows and columns of the photo that come before `x`."""
+        """x: `b c h w`. tile: noise of NOISE_SIDE x NOISE_SIDE. offset: rows and columns of the photo's features that
+        lie before `x`."""
         rows, columns = (
             torch.arange(side, device=x.device) + before
             for side, before in zip(x.shape[-2:], offset, strict=True)
@@ -70,10 +73,11 @@ class Regions:
     """
 
     def __init__(self, w: Tensor, noise: Tensor):
-        self.levels = {tuple(w.shape[-2:]): w}
+        self.levels: dict[tuple[int, ...], Tensor] = {tuple(w.shape[-2:]): w}
         self.full, self.noise = w, noise
 
-    def at(self, size) -> Tensor:
+    def at(self, size: Sequence[int]) -> Tensor:
+        """The regions at a (height, width)."""
         size = tuple(size)
         if size not in self.levels:
             self.levels[size] = resize_regions(self.full, size)
@@ -83,16 +87,17 @@ class Regions:
         """The moments `b k c` that `f` has now. A part of a photo answers with those of the whole (`tiles`)."""
         return moments(f, self.at(f.shape[-2:]))
 
-    def offset(self, size) -> tuple[int, int]:
-        """Rows and columns, of features of this size, that come before the first: none in a whole photo."""
+    def offset(self, size: Sequence[int]) -> tuple[int, int]:
+        """How many rows and columns of features of this size lie before the first: none in a whole photo."""
         return 0, 0
 
     def share(self, w: Tensor) -> Tensor:
-        """As much of the regions as their shares in the style follow from: of one region, which has all of it
-        everywhere, a single position."""
+        """The regions from which the styles' shares follow. A single region has the whole share everywhere, so one
+        position of it is enough."""
         return w[..., :1, :1] if w.shape[1] == 1 else w
 
     def adain(self, f: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Features `b c h w` with the moments `b k c` of each region's style."""
         w = self.at(f.shape[-2:])
         share = self.share(w).float() + 1e-4
         share = share / reduce(share, "b k h w -> b 1 h w", "sum")
@@ -107,6 +112,9 @@ def split_code(code: Tensor, levels: tuple[int, ...]) -> list[tuple[Tensor, Tens
 
 class Stylizer(nn.Module):
     """Features at strides 4, 8, 16, regions `b k h w` and style codes `b k d` -> restyled RGB `b 3 H W` in [0, 1]."""
+
+    pairs: Tensor
+    noise: Tensor
 
     def __init__(self, channels: tuple[int, ...], levels=(64, 96, 192), fine: int = 32, embedding: int = 256):
         super().__init__()
@@ -136,19 +144,22 @@ class Stylizer(nn.Module):
 
     @property
     def code_sizes(self) -> tuple[int, int]:
-        """Numbers of a code that are moments, and that are correlations."""
+        """How many numbers of a code are moments, and how many are correlations."""
         return 2 * sum(self.levels), len(self.levels) * self.pairs.shape[1]
 
     @property
     def code_size(self) -> int:
+        """How many numbers a code has."""
         return sum(self.code_sizes)
 
     def adapt(self, features: list[Tensor]) -> list[Tensor]:
+        """Encoder features with the stylizer's own number of channels at each level."""
         return [adapter(f).relu() for adapter, f in zip(self.adapters, features, strict=False)]
 
     def encode(self, features: list[Tensor], w: Tensor) -> Tensor:
         """Encoder features of a style and its regions `b k h w` -> codes `b k d`."""
-        code, correlations, (rows, columns) = [], [], self.pairs
+        code: list[Tensor] = []
+        correlations, (rows, columns) = [], self.pairs.unbind()
         for f, project in zip(self.adapt(features), self.projections, strict=True):
             inside = resize_regions(w, f.shape[-2:])
             code += moments(f, inside)
@@ -161,7 +172,7 @@ class Stylizer(nn.Module):
         return self.embed(torch.cat([norm(p) for norm, p in zip(self.norms, parts, strict=True)], dim=-1))
 
     def forward(
-        self, features: list[Tensor], regions: Tensor | Regions, codes: Tensor, size: tuple[int, int]
+        self, features: list[Tensor], regions: Tensor | Regions, codes: Tensor, size: Sequence[int]
     ) -> Tensor:
         regions = regions if isinstance(regions, Regions) else Regions(regions, self.noise)
         style = self.embedding(codes)

@@ -4,43 +4,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from unistyle.errors import UnknownNameError
-from unistyle.network.model import UniStyleNetwork
-from unistyle.styles.codes import encode_photo
 from unistyle.styles.names import check_style_name
 
 
 @dataclass(frozen=True)
 class StyleBank:
-    """Named style codes, several exemplars a style.
-
-    names: a (style, exemplar) pair a row, all different; codes: `n d` on the CPU, fp32.
-    """
+    """Named style codes, several exemplars for each style."""
 
     names: tuple[tuple[str, str], ...]
+    """One (style, exemplar) pair for each row of the codes; all are different."""
     codes: Tensor
+    """Style codes `n d`, fp32, on the CPU."""
 
     def __post_init__(self):
         if self.codes.ndim != 2 or len(self.codes) != len(self.names):
             raise ValueError(
-                f"{len(self.names)} names for codes of shape {tuple(self.codes.shape)}; wanted one a row"
+                f"{len(self.names)} names for codes of shape {tuple(self.codes.shape)}; wanted one for each row"
             )
         if len(set(self.names)) < len(self.names):
             raise ValueError("two exemplars of the bank have the same name; give each its own")
-
-    @classmethod
-    def build(
-        cls, network: UniStyleNetwork, exemplars: Iterable[tuple[str, str, Image.Image, Image.Image | None]]
-    ) -> "StyleBank":
-        """The bank of (style, exemplar name, photo, mask or None) entries, encoded by a network."""
-        names, codes = [], [torch.empty(0, network.stylizer.code_size)]
-        for style, exemplar, photo, mask in exemplars:
-            names.append((style, exemplar))
-            codes.append(encode_photo(network, photo, mask)[None])
-        return cls(tuple(names), torch.cat(codes))
 
     @property
     def styles(self) -> list[str]:
@@ -67,7 +52,7 @@ class StyleBank:
         return StyleBank(tuple(self.names[row] for row in rows), self.codes[rows])
 
     def without(self, *names: str) -> "StyleBank":
-        """The bank less whole styles (`stone`) and single exemplars (`stone/quarry`). Raises UnknownNameError."""
+        """The bank without whole styles (`stone`) and single exemplars (`stone/quarry`). Raises UnknownNameError."""
         gone = {row for name in names for row in self.find(name)}
         return self.only(row for row in range(len(self.names)) if row not in gone)
 
@@ -83,12 +68,13 @@ class StyleBank:
         return StyleBank(names, self.codes)
 
     def joined(self, other: "StyleBank", replace: bool = False) -> "StyleBank":
-        """This bank and, after it, what another one has and it has not.
+        """This bank, and after it what only the other bank has.
 
-        Styles of one name are the same style if they have an exemplar in common, and equal codes for all that they
-        have in common: of such a style only new exemplars join. Raises ValueError, which names them, for styles of one
-        name that are not; and for codes of another length. replace: the other's take the place of all styles of
-        their names.
+        Two styles of one name count as the same style if they share an exemplar and the codes of all shared
+        exemplars are equal. Of such a style only the new exemplars join. replace: styles of the other bank take the
+        place of all styles of their names.
+
+        Raises ValueError for codes of another length, and, naming them, for different styles of one name.
         """
         if self.codes.shape[1] != other.codes.shape[1]:
             lengths = [bank.codes.shape[1] for bank in (other, self)]
@@ -97,14 +83,14 @@ class StyleBank:
         if differing and not replace:
             raise ValueError(
                 f"the bank has other styles of the name {', '.join(map(repr, differing))}; "
-                "rename them (python -m unistyle.bank rename), or give --replace to lose the bank's own"
+                "rename them (unistyle bank rename), or give --replace to lose the bank's own"
             )
         kept = self.without(*(style for style in other.styles if style in self.styles)) if replace else self
         new = other.only(row for row, name in enumerate(other.names) if name not in kept.names)
         return StyleBank(kept.names + new.names, torch.cat([kept.codes, new.codes]))
 
     def _differs(self, other: "StyleBank", style: str) -> bool:
-        """Whether a style that both banks have is another one in each."""
+        """Whether a name that both banks have stands for two different styles."""
         mine, theirs = (
             {bank.names[row]: bank.codes[row] for row in bank.rows(style)} for bank in (self, other)
         )

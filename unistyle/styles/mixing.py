@@ -5,9 +5,11 @@ Real-time with Adaptive Instance Normalization", section 6), so a mix has a styl
 the codes of its parts. The correlations in a code are averaged with the moments.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from itertools import product
+from operator import add
 
 from torch import Tensor
 
@@ -15,27 +17,33 @@ MOST = 4096  # combinations of exemplars among which the nearest to a photo is l
 
 
 def split_mix(text: str) -> list[tuple[str, float]]:
-    """The parts of a mix and their weights, which sum to 1; none for a text that is no mix, as none of its parts has
-    a `:NUMBER` tail. Raises ValueError for a single part, and where a part or its weight is unusable."""
+    """The parts of a mix and their weights, which sum to 1. A text in which no part ends in `:NUMBER` is no mix and
+    has no parts. Raises ValueError for a single part, and where a part or its weight cannot be used."""
     pieces = [piece.rpartition(":") for piece in text.split(",")]
     weights = [_number(tail) if colon else None for _, colon, tail in pieces]
     if all(weight is None for weight in weights):
         return []
-    parts = [name.strip() for name, _, _ in pieces]
-    if len(parts) == 1:
+    if len(pieces) == 1:
         raise ValueError(
-            f"style {text!r}: a single style needs no weight; give {parts[0]}, and for a weaker effect a strength "
-            "(--strength 0.7)"
+            f"style {text!r}: a single style needs no weight; give {pieces[0][0].strip()}, and for a weaker effect a "
+            "strength (--strength 0.7)"
         )
-    for (_, _, tail), part, weight in zip(pieces, parts, weights, strict=True):
-        if not part or weight is None or not (0 < weight < math.inf):
-            got = f"weight {tail!r}" if part else f"{tail!r} alone"
-            raise ValueError(
-                f"style {text!r}: got {got}; wanted a weight above 0 for each style of a mix, such as "
-                "stone:0.7,wood:0.3"
-            )
-    shares = [weight / max(weights) for weight in weights]  # whose sum is finite
-    return [(part, share / sum(shares)) for part, share in zip(parts, shares, strict=True)]
+    checked = [
+        _check_part(text, name.strip(), tail, weight)
+        for (name, _, tail), weight in zip(pieces, weights, strict=True)
+    ]
+    most = max(weight for _, weight in checked)
+    shares = [weight / most for _, weight in checked]  # whose sum is finite
+    return [(part, share / sum(shares)) for (part, _), share in zip(checked, shares, strict=True)]
+
+
+def _check_part(text: str, part: str, tail: str, weight: float | None) -> tuple[str, float]:
+    if part and weight is not None and 0 < weight < math.inf:
+        return part, weight
+    got = f"weight {tail!r}" if part else f"{tail!r} alone"
+    raise ValueError(
+        f"style {text!r}: got {got}; wanted a weight above 0 for each style of a mix, such as stone:0.7,wood:0.3"
+    )
 
 
 def _number(text: str) -> float | None:
@@ -48,8 +56,8 @@ def _number(text: str) -> float | None:
 def mix(
     parts: Sequence[tuple[Sequence[str], Tensor]], weights: Sequence[float]
 ) -> tuple[tuple[str, ...], Tensor]:
-    """Names and codes `n d` of every combination of the parts' candidates (names; codes `n d`). weights: one a part,
-    with a sum of 1. Raises ValueError for too many combinations."""
+    """Names and codes `n d` of every combination of the parts' candidates (names; codes `n d`). weights: one for each
+    part, with a sum of 1. Raises ValueError for too many combinations."""
     count = math.prod(len(names) for names, _ in parts)
     if count > MOST:
         raise ValueError(
@@ -62,4 +70,4 @@ def mix(
         for row in rows
     )
     columns = zip(zip(*rows, strict=True), parts, weights, strict=True)
-    return names, sum(w * codes[list(column)] for column, (_, codes), w in columns)
+    return names, functools.reduce(add, (w * codes[list(column)] for column, (_, codes), w in columns))
