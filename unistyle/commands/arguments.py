@@ -1,32 +1,193 @@
-"""Values that commands take."""
+"""What all commands share: settings as a dataclass, the parser for it, and exit codes.
+
+The docstring under each field of a dataclass is its help, and whatever stands in the docstring of the class below its
+first paragraph is printed at the end, as examples.
+"""
 
 import argparse
-from collections.abc import Callable
-from typing import TypeVar
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, field, fields
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
 
-from jsonargparse import ArgumentParser
+from docstring_parser import parse_from_object
+
+from unistyle.errors import OutputError, ProcessLostError
+
+Settings = TypeVar("Settings")
+# A command by its name: its settings, and what carries it out and returns the exit code (None: 0).
+Commands = Mapping[str, tuple[type, Callable[[Any], int | None]]]
 
 
-def whole_number(low: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number from `low` up."""
+def argument(default: Any = MISSING, positional: bool = False, **options: Any) -> Any:
+    """A field that argparse needs to be told more about than its name, its type and its default.
 
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"got {text!r}; wanted a whole number from {low} up")
-        return int(text)
+    positional: it has no flag. options: those of `argparse.ArgumentParser.add_argument`.
+    """
+    about = {"positional": positional, "options": options}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+def number(kind: type, low: float = float("-inf"), high: float = float("inf"), what: str = "") -> Callable:
+    """The type of an argument that is a number from `low` to `high`; what: the words for it in the error."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"got {text!r}; wanted {what}")
+        return value
 
     return parse
 
 
-Settings = TypeVar("Settings")
+def whole_number(low: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from `low` up."""
+    return number(int, low, what=f"a whole number from {low} up")
 
 
-def read_settings(kind: type[Settings], program: str, description: str, argv: list[str] | None) -> Settings:
-    """Settings of a dataclass from `--config FILE.yaml` and dotted flags; an unknown key or a wrong type ends with its
-    name and exit code 2."""
-    parser = ArgumentParser(prog=program, description=description)
-    parser.add_argument("--config", action="config", help="YAML file with the settings below")
-    parser.add_class_arguments(kind, nested_key=None, as_group=False)
+def parser_of(program: str, kind: type) -> argparse.ArgumentParser:
+    """The parser of one command, whose settings are the dataclass `kind`."""
+    return _filled(argparse.ArgumentParser(prog=program, **_described(kind)), kind)
+
+
+def parser_of_commands(program: str, description: str, commands: Commands) -> argparse.ArgumentParser:
+    """The parser of a command that has commands of its own."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    each = parser.add_subparsers(required=True, metavar="|".join(commands), dest="command", help="one of these:")
+    for name, (kind, _) in commands.items():
+        about = _described(kind)
+        _filled(each.add_parser(name, help=about["description"], **about), kind)
+    return parser
+
+
+def read(parser: argparse.ArgumentParser, kind: type[Settings], argv: Sequence[str] | None) -> Settings:
+    """The settings that a command line gives. Ends with exit code 2, as argparse does, where it cannot be used."""
+    return kind(**vars(parser.parse_args(argv)))
+
+
+def run_command(
+    program: str, parser: argparse.ArgumentParser, commands: Commands, argv: Sequence[str] | None
+) -> int:
+    """Carry out one of the commands of a command; returns its exit code."""
+
+    def work() -> int | None:
+        given = vars(parser.parse_args(argv))
+        kind, carry_out = commands[given.pop("command")]
+        return carry_out(kind(**given))
+
+    return run(program, work)
+
+
+def run(program: str, work: Callable[[], int | None]) -> int:
+    """The exit code of what a user has asked for: 0 if it was done, or what `work` says (1: done, but not for all);
+    2 if it cannot be done as it was given; 130 if it was interrupted. What a user can put right is said in one line;
+    only an error of the program itself shows a traceback."""
+    try:
+        return work() or 0
+    except SystemExit as stop:  # of argparse, which has said why
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        print("stopped: interrupted, nothing half written", file=sys.stderr)
+        return 130
+    except (ProcessLostError, OutputError) as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:  # of an extra, which was not installed
+        print(f"{program}: error: {error}; pip install 'unistyle[{extra_of(error)}]'", file=sys.stderr)
+    # Unusable settings, files and devices are all ValueErrors, an OSError is a folder or a file that cannot be read or
+    # written, and a FloatingPointError is a term of an objective that is not finite.
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+    return 2
+
+
+EXTRAS = {"onnx": ("onnx", "onnxscript", "onnxruntime", "onnx_ir"), "demo": ("gradio",), "video": ("av",)}
+
+
+def extra_of(error: ImportError) -> str:
+    """The extra that brings a missing module. Raises the error again for a module that no extra brings."""
+    missing = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if missing in modules:
+            return extra
+    raise error
+
+
+def read_settings(kind: type[Settings], program: str, argv: Sequence[str] | None) -> Settings:
+    """Settings of a dataclass, which may hold others, from `--config FILE.yaml` and dotted flags. An unknown key or a
+    wrong type ends with its name and exit code 2."""
+    parser = settings_parser(kind, program)
     settings = parser.parse_args(argv)
     settings.pop("config", None)
     return kind(**parser.instantiate(settings).as_dict())
+
+
+def settings_parser(kind: type, program: str) -> Any:
+    """The parser of `read_settings`."""
+    from jsonargparse import ArgumentParser, set_parsing_settings  # takes longer than most commands
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    about = _described(kind)
+    parser = ArgumentParser(prog=program, **about)
+    parser.add_argument("--config", action="config", help="YAML file with any of the settings below.")
+    parser.add_class_arguments(kind, nested_key=None, as_group=False)
+    return parser
+
+
+def _described(kind: type) -> dict[str, Any]:
+    first, _, rest = cleandoc(kind.__doc__ or "").partition("\n\n")
+    examples = f"examples:\n{rest}" if rest else None
+    # A class, because jsonargparse wants one of its own kind.
+    return dict(description=" ".join(first.split()), epilog=examples, formatter_class=_formatter())
+
+
+def _formatter() -> type[argparse.HelpFormatter]:
+    return argparse.RawDescriptionHelpFormatter
+
+
+def _filled(parser: argparse.ArgumentParser, kind: type) -> argparse.ArgumentParser:
+    texts, types = explanations(kind), get_type_hints(kind)
+    for each in fields(kind):
+        _add(parser, each, types[each.name], texts.get(each.name, ""))
+    return parser
+
+
+def explanations(kind: type) -> dict[str, str]:
+    """The docstrings under the fields of a dataclass and of those that it inherits from."""
+    found: dict[str, str] = {}
+    for cls in reversed(kind.__mro__[:-1]):
+        found |= {param.arg_name: param.description or "" for param in parse_from_object(cls).params}
+    return found
+
+
+def _add(parser: argparse.ArgumentParser, each: Field, kind: Any, text: str) -> None:
+    options = dict(help=" ".join(text.split()), **each.metadata.get("options", {}))
+    default = each.default_factory() if each.default_factory is not MISSING else each.default
+    required = default is MISSING
+    if not required:
+        options["default"] = default
+    if kind is bool:
+        options["action"] = "store_true"
+    else:
+        options.setdefault("type", _plain(kind))
+    if default not in (MISSING, None, False, []) and options.get("action") != "append":
+        options["help"] += " Default: %(default)s."
+    if each.metadata.get("positional"):
+        parser.add_argument(each.name, **options)
+    else:
+        flag = "--" + each.name.rstrip("_").replace("_", "-")
+        parser.add_argument(flag, dest=each.name, required=required, **options)
+
+
+def _plain(kind: Any) -> Any:
+    """What makes a value of a text: of `list[Path]`, `Path | None` and the like the plain type inside."""
+    inside = [part for part in getattr(kind, "__args__", ()) if part is not type(None)]
+    plain = _plain(inside[0]) if inside else kind
+    return plain if plain in (int, float, Path) else str

@@ -1,21 +1,17 @@
-"""The style bank of a checkpoint: what is in it, and what joins, leaves or is renamed.
+"""The style bank of a checkpoint: `unistyle bank`. Weights, vocabulary and notes stay as they are."""
 
-Commands: `python -m unistyle.bank --help`. Weights, vocabulary and notes go from checkpoint to checkpoint as they are.
-"""
-
-import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
-from unistyle.commands.arguments import whole_number
+from unistyle.checkpoint.style_files import StyleFile, is_style_file, load_style, save_style
+from unistyle.commands.arguments import argument, parser_of_commands, run_command, whole_number
 from unistyle.errors import UsageError
-from unistyle.evaluation.thumbnails import thumbnails
+from unistyle.evaluation.sheets import bank_sheet
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
@@ -25,23 +21,179 @@ from unistyle.styles.codes import code_space
 from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplars, style_folders
 
 
-def join(checkpoint: Checkpoint, bank: StyleBank, space: str, source: object, replaces: bool) -> StyleBank:
-    """`StyleBank.joined` with a bank whose codes are of a code space. Raises ValueError, "SOURCE: REASON"."""
+@dataclass
+class Bank:
+    checkpoint: str = argument(positional=True, metavar="CHECKPOINT")
+    """File, folder or hub id."""
+
+
+@dataclass
+class Changed(Bank):
+    out: Path = argument(metavar="FILE")
+    """The new checkpoint."""
+
+
+@dataclass
+class List(Bank):
+    """Say which materials a checkpoint finds, and list its styles with their exemplars.
+
+    unistyle bank list checkpoints/unistyle-materials.safetensors --sheet styles.png
+    """
+
+    sheet: Path | None = argument(None, metavar="PNG")
+    """Write a picture of every exemplar."""
+    photo: str | None = argument(None, metavar="PHOTO")
+    """The photo that is restyled on the sheet. Without it, a cup of coffee."""
+
+
+@dataclass
+class Add(Changed):
+    """Add new styles from folders of photos, without training.
+
+    unistyle bank add checkpoints/unistyle-materials.safetensors --styles rust/ --out rust.safetensors
+    """
+
+    styles: Path = argument(metavar="FOLDER")
+    """One folder for each style, with photos inside; or photos alone, whose style is named after the folder."""
+    whole: bool = False
+    """A style is its whole photos, whatever material is found in them."""
+    exemplars: int = argument(3, type=whole_number(1), metavar="N")
+    """How many photos stand for each style."""
+    replace: bool = False
+    """Of two styles of one name, keep the one that is added."""
+
+
+@dataclass
+class Remove(Changed):
+    """Take styles or exemplars out.
+
+    unistyle bank remove mine.safetensors rust stone/quarry --out less.safetensors
+    """
+
+    styles: list[str] = argument(positional=True, nargs="+", metavar="STYLE")
+    """stone, or one exemplar of it: stone/quarry."""
+
+
+@dataclass
+class Rename(Changed):
+    """Give a style another name.
+
+    unistyle bank rename mine.safetensors rust 'old iron' --out mine.safetensors
+    """
+
+    old: str = argument(positional=True, metavar="OLD")
+    """The style as it is called now. The material that is found keeps its name."""
+    new: str = argument(positional=True, metavar="NEW")
+    """Its new name."""
+
+
+@dataclass
+class Merge(Changed):
+    """Add the styles of other checkpoints, or of style files that `unistyle bank export` wrote.
+
+    unistyle bank merge mine.safetensors rust-style.safetensors theirs.safetensors --out both.safetensors
+    """
+
+    others: list[str] = argument(positional=True, nargs="+", metavar="OTHER")
+    """Checkpoint (file, folder or hub id) or style file."""
+    replace: bool = False
+    """Of two styles of one name, keep the one that is added."""
+
+
+@dataclass
+class Export(Bank):
+    """Write one style as a small file of its own.
+
+    unistyle bank export mine.safetensors rust --out rust-style.safetensors
+    """
+
+    style: str = argument(positional=True, metavar="STYLE")
+    """stone, or one exemplar of it: stone/quarry."""
+    out: Path = argument(metavar="FILE")
+    """The style file, .safetensors."""
+
+
+def show(settings: List) -> None:
+    if settings.photo and not settings.sheet:
+        raise UsageError("--photo is the photo of the sheet; give --sheet PNG as well")
+    checkpoint = load_checkpoint(settings.checkpoint)
+    bank = checkpoint.bank
+    if settings.sheet:
+        photo = read_image(settings.photo or sample_photo())
+        save_png(bank_sheet(UniStyle(checkpoint), photo), settings.sheet)
+    print(f"materials that it finds: {', '.join(checkpoint.network.config.materials)}")
+    for style in bank.styles:
+        print(f"{style}: {', '.join(bank.names[row][1] for row in bank.rows(style))}")
+    print(_count(bank) + (f"; sheet in {settings.sheet}" if settings.sheet else ""))
+
+
+def add(settings: Add) -> int:
+    checkpoint = load_checkpoint(settings.checkpoint)
+    folders = style_folders(settings.styles)
+    with tqdm(total=sum(map(len, folders.values())), desc="style photos") as bar:
+        found, problems = read_exemplars(checkpoint.network, folders, settings.whole, lambda *_: bar.update())
+    for problem in problems:
+        print(f"not used: {problem}", file=sys.stderr)
+    chosen = bank_of(pick(checkpoint.network, found, settings.exemplars))
+    bank = checkpoint.bank.joined(chosen, settings.replace)
+    photos = [exemplar.path for own in found.values() for exemplar in own]
+    read = f"of {len(photos)} photos, {sum(own_mask(path) is not None for path in photos)} with masks"
+    write(settings, checkpoint, bank, f"added {_news(checkpoint.bank, bank)} ({read})")
+    return int(bool(problems))
+
+
+def remove(settings: Remove) -> None:
+    checkpoint = load_checkpoint(settings.checkpoint)
+    bank = checkpoint.bank.without(*settings.styles)
+    write(settings, checkpoint, bank, f"removed {', '.join(settings.styles)}")
+
+
+def rename(settings: Rename) -> None:
+    checkpoint = load_checkpoint(settings.checkpoint)
+    bank = checkpoint.bank.renamed(settings.old, settings.new)
+    write(settings, checkpoint, bank, f"renamed {settings.old} to {settings.new}")
+
+
+def merge(settings: Merge) -> None:
+    checkpoint = first = load_checkpoint(settings.checkpoint)
+    for source in settings.others:
+        other = _styles_of(source)
+        checkpoint = replace(checkpoint, bank=join(checkpoint, other, source, settings.replace))
+    write(settings, checkpoint, checkpoint.bank, f"merged: {_news(first.bank, checkpoint.bank)}")
+
+
+def _styles_of(source: str) -> StyleFile:
+    """The styles of a checkpoint or of a style file."""
+    if is_style_file(source):
+        return load_style(source)
+    other = load_checkpoint(source)
+    return StyleFile(other.bank, code_space(other.network))
+
+
+def join(checkpoint: Checkpoint, other: StyleFile, source: object, replaces: bool) -> StyleBank:
+    """`StyleBank.joined` with styles whose codes have to mean the same. Raises ValueError, "SOURCE: REASON"."""
     own = code_space(checkpoint.network)
-    if space != own:
+    if other.space != own:
         raise ValueError(
-            f"{source}: its style codes are of the code space {space}, those of this checkpoint of {own}, so they mean "
-            "nothing here; add the style again from its photos (python -m unistyle.bank add)"
+            f"{source}: its style codes are of the code space {other.space}, those of this checkpoint of {own}, so they "
+            "mean nothing here; add the style again from its photos (unistyle bank add)"
         )
     try:
-        return checkpoint.bank.joined(bank, replaces)
+        return checkpoint.bank.joined(other.bank, replaces)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
 
 
-def write(args: argparse.Namespace, checkpoint: Checkpoint, bank: StyleBank, done: str) -> None:
-    """Write the checkpoint with another bank to `--out`, and say what was done and where it was written."""
-    path = save_checkpoint(args.out, replace(checkpoint, bank=bank), half=None)
+def export(settings: Export) -> None:
+    checkpoint = load_checkpoint(settings.checkpoint)
+    bank = checkpoint.bank.only(checkpoint.bank.find(settings.style))
+    path = save_style(settings.out, StyleFile(bank, code_space(checkpoint.network)))
+    print(f"exported {', '.join('/'.join(name) for name in bank.names)} to {path}")
+
+
+def write(settings: Changed, checkpoint: Checkpoint, bank: StyleBank, done: str) -> None:
+    """Write the checkpoint with another bank, and say what was done and where it was written."""
+    path = save_checkpoint(settings.out, replace(checkpoint, bank=bank), half=None)
     print(f"{done}; {_count(bank)} in {path}")
 
 
@@ -50,7 +202,7 @@ def _count(bank: StyleBank) -> str:
 
 
 def _news(before: StyleBank, after: StyleBank) -> str:
-    """What a bank has that it had not, for a line that says what was done."""
+    """What a bank has that it did not have before, for the line that says what was done."""
     old = {name: before.codes[row] for row, name in enumerate(before.names)}
     new = [
         name
@@ -60,132 +212,20 @@ def _news(before: StyleBank, after: StyleBank) -> str:
     return ", ".join("/".join(name) for name in new) or "nothing, as all of it was there"
 
 
-def _list(args: argparse.Namespace) -> None:
-    if args.photo and not args.sheet:
-        raise UsageError("--photo is the photo of the sheet; give --sheet PNG as well")
-    checkpoint = load_checkpoint(args.checkpoint)
-    bank = checkpoint.bank
-    if args.sheet:
-        photo = read_image(args.photo or sample_photo())
-        save_png(thumbnails(UniStyle(checkpoint), photo), args.sheet)
-    print(f"materials that it finds: {', '.join(checkpoint.network.config.materials)}")
-    for style in bank.styles:
-        print(f"{style}: {', '.join(bank.names[row][1] for row in bank.rows(style))}")
-    print(_count(bank) + (f"; sheet in {args.sheet}" if args.sheet else ""))
+COMMANDS = {
+    "list": (List, show),
+    "add": (Add, add),
+    "remove": (Remove, remove),
+    "rename": (Rename, rename),
+    "merge": (Merge, merge),
+    "export": (Export, export),
+}
 
 
-def _add(args: argparse.Namespace) -> int:
-    checkpoint = load_checkpoint(args.checkpoint)
-    folders = style_folders(args.styles)
-    with tqdm(total=sum(map(len, folders.values())), desc="style photos") as bar:
-        found, problems = read_exemplars(checkpoint.network, folders, args.whole, lambda *_: bar.update())
-    for problem in problems:
-        print(f"not used: {problem}", file=sys.stderr)
-    bank = checkpoint.bank.joined(bank_of(pick(checkpoint.network, found, args.exemplars)), args.replace)
-    count = sum(map(len, found.values()))
-    read = f"of {count} photos, {sum(own_mask(e.path) is not None for own in found.values() for e in own)} with masks"
-    write(args, checkpoint, bank, f"added {_news(checkpoint.bank, bank)} ({read})")
-    return int(bool(problems))
+def parser():
+    return parser_of_commands("unistyle bank", "The style bank of a checkpoint.", COMMANDS)
 
 
-def _remove(args: argparse.Namespace) -> None:
-    checkpoint = load_checkpoint(args.checkpoint)
-    write(args, checkpoint, checkpoint.bank.without(*args.styles), f"removed {', '.join(args.styles)}")
-
-
-def _rename(args: argparse.Namespace) -> None:
-    checkpoint = load_checkpoint(args.checkpoint)
-    write(args, checkpoint, checkpoint.bank.renamed(args.old, args.new), f"renamed {args.old} to {args.new}")
-
-
-def _merge(args: argparse.Namespace) -> None:
-    checkpoint = first = load_checkpoint(args.checkpoint)
-    for source in args.others:
-        other = load_checkpoint(source)
-        bank = join(checkpoint, other.bank, code_space(other.network), source, args.replace)
-        checkpoint = replace(checkpoint, bank=bank)
-    write(args, checkpoint, checkpoint.bank, f"merged: {_news(first.bank, checkpoint.bank)}")
-
-
-def _export(args: argparse.Namespace) -> None:
-    checkpoint = load_checkpoint(args.checkpoint)
-    bank = checkpoint.bank.only(checkpoint.bank.find(args.style))
-    path = save_style(args.out, StyleFile(bank, code_space(checkpoint.network)))
-    print(f"exported {', '.join('/'.join(name) for name in bank.names)} to {path}")
-
-
-def _import(args: argparse.Namespace) -> None:
-    checkpoint = first = load_checkpoint(args.checkpoint)
-    for source in args.files:
-        bank, space = load_style(source)
-        checkpoint = replace(checkpoint, bank=join(checkpoint, bank, space, source, args.replace))
-    write(args, checkpoint, checkpoint.bank, f"imported: {_news(first.bank, checkpoint.bank)}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m unistyle.bank", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-
-    def command(
-        name: str,
-        text: str,
-        run: Callable[[argparse.Namespace], int | None],
-        out: str | None = "the new checkpoint",
-    ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT", help="file, folder or hub id")
-        if out:
-            sub.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
-        return sub
-
-    show = command("list", "what it finds, and its styles with their exemplars", _list, out=None)
-    show.add_argument("--sheet", type=Path, metavar="PNG", help="write a picture of every exemplar")
-    show.add_argument("--photo", metavar="PHOTO", help="restyled on the sheet (default: a cup of coffee)")
-    add = command("add", "new styles from folders of photos, without training", _add)
-    add.add_argument(
-        "--styles", type=Path, required=True, metavar="FOLDER", help="a folder a style, photos inside"
-    )
-    add.add_argument(
-        "--whole", action="store_true", help="a style is its whole photos, whatever is found in them"
-    )
-    add.add_argument(
-        "--exemplars",
-        type=whole_number(1),
-        default=3,
-        metavar="N",
-        help="photos a style that stand for it (default: 3)",
-    )
-    remove = command("remove", "take styles or exemplars out", _remove)
-    remove.add_argument("styles", nargs="+", metavar="STYLE", help="stone, or one exemplar: stone/quarry")
-    rename = command("rename", "give a style another name", _rename)
-    rename.add_argument("old", metavar="OLD", help="a style; the material that is found keeps its name")
-    rename.add_argument("new", metavar="NEW")
-    merge = command("merge", "add the styles of other checkpoints", _merge)
-    merge.add_argument("others", nargs="+", metavar="OTHER", help="file, folder or hub id")
-    export = command("export", "write one style as a file", _export, out="the style file, .safetensors")
-    export.add_argument("style", metavar="STYLE", help="stone, or one exemplar: stone/quarry")
-    take = command("import", "add styles from files", _import)
-    take.add_argument("files", nargs="+", metavar="STYLE_FILE", help="files written by export")
-    for sub in (add, merge, take):
-        sub.add_argument(
-            "--replace", action="store_true", help="of two styles of one name keep the one that is added"
-        )
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """0: done; 1: done without some photos, each named with its reason; 2: bad usage or input, and nothing written."""
-    try:
-        args = _parser().parse_args(argv)
-        return args.run(args) or 0
-    except SystemExit as stop:  # argparse, which has said why
-        return stop.code
-    # Unusable arguments, checkpoints, style files and photos are all ValueErrors; an OSError is the output.
-    except (ValueError, OSError) as error:
-        print(f"python -m unistyle.bank: error: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_command("unistyle bank", parser(), COMMANDS, argv)

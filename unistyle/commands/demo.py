@@ -1,53 +1,53 @@
-"""The page: `unistyle demo`."""
+"""The page to try a checkpoint on: `unistyle demo`."""
 
-import argparse
 import signal
-import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from unistyle.commands.arguments import whole_number
-from unistyle.restyle.pipeline import UniStyle
-from unistyle.web.layout import serve
-from unistyle.web.page import gr
-
-MISSING = "the page needs Gradio: pip install -e '.[demo]'"
-CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "unistyle-materials.safetensors"
+from unistyle.checkpoint.shipped import default_checkpoint
+from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="unistyle-demo", description="A page to restyle photos on.")
-    p.add_argument("--checkpoint", default=CHECKPOINT, metavar="PATH", help="a file, a folder or a hub id")
-    p.add_argument(
-        "--host", default="127.0.0.1", help="0.0.0.0: every machine that reaches this one may visit"
-    )
-    p.add_argument("--port", type=whole_number(1), default=7860)
-    p.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    return p
+@dataclass
+class Demo:
+    """Serve a page on which photos are dropped and restyled. Ctrl-C ends it.
+
+    unistyle demo
+    unistyle demo --checkpoint mine.safetensors --port 8000
+    """
+
+    checkpoint: str = argument(default_checkpoint(), metavar="PATH")
+    """A file, a folder or a hub id."""
+    host: str = "127.0.0.1"
+    """The address to listen on. 127.0.0.1 answers this machine only; 0.0.0.0 opens the page to every machine that
+    reaches this one."""
+    port: int = argument(7860, type=whole_number(1))
+    """The port to listen on."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+
+
+def parser():
+    return parser_of("unistyle demo", Demo)
+
+
+def demo(settings: Demo) -> None:
+    from unistyle.restyle.pipeline import UniStyle
+    from unistyle.web.layout import serve
+
+    model = UniStyle.from_pretrained(settings.checkpoint, settings.device)
+    with tempfile.TemporaryDirectory(prefix="unistyle-demo-", ignore_cleanup_errors=True) as root:
+        blocks = serve(model, Path(root), settings.host, settings.port)
+        print(f"{blocks.local_url}  (Ctrl-C ends it)", flush=True)
+        try:
+            blocks.block_thread()
+        except KeyboardInterrupt:  # which is how it ends
+            pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: interrupted, as it ends; 2: it cannot start, and why."""
-    args = parser().parse_args(argv)
+    """0: ended by Ctrl-C; 2: it cannot start, and why; 130: interrupted before the page was served."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    try:
-        if gr is None:
-            raise ValueError(MISSING)
-        if args.checkpoint == CHECKPOINT and not CHECKPOINT.is_file():
-            raise ValueError(f"{CHECKPOINT} is not there; give --checkpoint: a file, a folder or a hub id")
-        model = UniStyle.from_pretrained(args.checkpoint, args.device)
-        with tempfile.TemporaryDirectory(prefix="unistyle-demo-", ignore_cleanup_errors=True) as root:
-            blocks = serve(model, Path(root), args.host, args.port)
-            print(f"{blocks.local_url}  (Ctrl-C ends it)", flush=True)
-            blocks.block_thread()
-    except (ValueError, OSError) as error:
-        print(f"unistyle-demo: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the page was served
-        pass
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run("unistyle demo", lambda: demo(read(parser(), Demo, argv)))

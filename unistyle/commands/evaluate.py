@@ -1,12 +1,15 @@
-"""Measuring: `unistyle evaluate`."""
+"""Measuring a checkpoint on annotated photos: `unistyle evaluate`."""
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from tqdm import tqdm
 
+from unistyle.checkpoint.shipped import default_checkpoint
+from unistyle.commands.arguments import argument, number, parser_of_commands, run_command, whole_number
 from unistyle.evaluation.failures import failure_sheet, failures
 from unistyle.evaluation.measures import (
     evaluate_bank,
@@ -16,6 +19,7 @@ from unistyle.evaluation.measures import (
     predicted_mask,
 )
 from unistyle.evaluation.methods import (
+    Method,
     colour_method,
     gatys_method,
     network_method,
@@ -28,113 +32,193 @@ from unistyle.evaluation.sheets import contact_sheet, sheet_photos
 from unistyle.files.writing import save_png
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.teachers.gatys import GatysConfig
-from unistyle.teachers.vgg import VGG19
+from unistyle.teachers.vgg import read_vgg
+
+METHODS = ("network", "whole", "gatys", "photo", "colour")
 
 
-def _style_rows(args: argparse.Namespace) -> Iterator[Row]:
-    vgg = VGG19(args.vgg_weights).to(args.device)
-    methods = {
-        "network": lambda: network_method(_model(args).network, args.strength),
-        "whole": lambda: whole_method(_model(args).network),
-        "gatys": lambda: gatys_method(vgg, GatysConfig(iterations=args.iterations), args.cache),
+@dataclass
+class Evaluation:
+    data: Path = argument(metavar="FOLDER")
+    """Folder with image/MATERIAL/STEM.jpg, mask/MATERIAL/STEM.png, train.txt and val.txt (docs/data.md)."""
+    checkpoint: str = argument(default_checkpoint(), metavar="PATH")
+    """File, folder or hub id."""
+    split: str = "val"
+    """The photos to measure on: those named in SPLIT.txt."""
+    device: str = "cpu"
+    """auto, cpu, cuda, cuda:1, mps."""
+
+
+@dataclass
+class Measured(Evaluation):
+    out: Path | None = argument(None, metavar="FILE")
+    """Also write one row for each photo or pair, as .csv or .json."""
+
+
+@dataclass
+class Pairs(Measured):
+    pairs: int = argument(120, type=whole_number(1))
+    """How many pairs of photo and style."""
+    seed: int = 0
+    """Seed of the list of pairs."""
+    vgg_weights: Path | None = argument(None, metavar="FILE")
+    """Weights of VGG-19 as safetensors. Without it they come from the hub."""
+
+
+@dataclass
+class Style(Pairs):
+    """Compare restyled regions with their style: distances of statistics, content, shading.
+
+    unistyle evaluate style --data DATA/fmd
+    unistyle evaluate style --data DATA/fmd --method gatys --iterations 60 --cache cache/gatys --out gatys.csv
+    """
+
+    method: str = argument("network", choices=METHODS)
+    """What restyles: the network in regions; the network blind to regions; the Gatys optimisation; nothing (the
+    untouched photo); recolouring alone."""
+    iterations: int = argument(GatysConfig.iterations, type=whole_number(0))
+    """Steps of the Gatys method."""
+    strength: float = argument(1.0, type=number(float, 0, 1, "a number from 0 to 1"))
+    """Strength of the network method, from 0 to 1."""
+    cache: Path | None = argument(None, metavar="FOLDER")
+    """Where finished results of the Gatys method are kept."""
+
+
+@dataclass
+class Bank(Pairs):
+    """The same with styles named from the checkpoint's bank.
+
+    unistyle evaluate bank --data DATA/fmd --pairs 60
+    """
+
+    to: str | None = argument(None, metavar="STYLE")
+    """A style of the bank. Without it, the material of each pair's style photo."""
+
+
+@dataclass
+class Masks(Measured):
+    """Compare predicted masks with annotated ones.
+
+    unistyle evaluate masks --data DATA/fmd
+    """
+
+
+@dataclass
+class Outside(Measured):
+    """Count the values that differ outside the mask. There should be none.
+
+    unistyle evaluate outside --data DATA/fmd
+    """
+
+
+@dataclass(kw_only=True)
+class Sheet(Evaluation):
+    """Draw a sheet to look at: photos against styles of the bank.
+
+    unistyle evaluate sheet --data DATA/fmd --out sheet.png
+    """
+
+    out: Path = argument(metavar="PNG")
+    """The picture to write."""
+    styles: list[str] | None = argument(None, nargs="+", metavar="STYLE")
+    """Styles of the bank. Without it, all of them."""
+
+
+@dataclass(kw_only=True)
+class Failures(Evaluation):
+    """Draw the masks that failed, one sheet for each kind of failure.
+
+    unistyle evaluate failures --data DATA/fmd --out failures/
+    """
+
+    out: Path = argument(metavar="FOLDER")
+    """Where the sheets are written."""
+
+
+def _model(settings: Evaluation) -> UniStyle:
+    return UniStyle.from_pretrained(settings.checkpoint, device=settings.device)
+
+
+def method_of(settings: Style, vgg) -> Method:
+    """The method that the settings name."""
+    makers: dict[str, Callable[[], Method]] = {
+        "network": lambda: network_method(_model(settings).network, settings.strength),
+        "whole": lambda: whole_method(_model(settings).network),
+        "gatys": lambda: gatys_method(vgg, GatysConfig(iterations=settings.iterations), settings.cache),
         "photo": lambda: photo_method,
         "colour": lambda: colour_method,
     }
-    method, contents = methods[args.method](), split_photos(args.data, args.split)
-    pairs = make_pairs(contents, contents + split_photos(args.data, "train"), args.pairs, args.seed)
-    yield from evaluate_style(tqdm(pairs, desc=args.method), method, vgg, args.device)
+    return makers[settings.method]()
 
 
-def _bank_rows(args: argparse.Namespace) -> Iterator[Row]:
-    model, vgg = _model(args), VGG19(args.vgg_weights).to(args.device)
-    contents, train = split_photos(args.data, args.split), split_photos(args.data, "train")
-    pairs = make_pairs(contents, contents + train, args.pairs, args.seed)
+def style_rows(settings: Style) -> Iterator[Row]:
+    contents = split_photos(settings.data, settings.split)
+    vgg = read_vgg(settings.vgg_weights).to(settings.device)
+    method = method_of(settings, vgg)
+    styles = contents + split_photos(settings.data, "train")
+    pairs = make_pairs(contents, styles, settings.pairs, settings.seed)
+    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, settings.device)
+
+
+def bank_rows(settings: Bank) -> Iterator[Row]:
+    contents, train = split_photos(settings.data, settings.split), split_photos(settings.data, "train")
+    model, vgg = _model(settings), read_vgg(settings.vgg_weights).to(settings.device)
+    pairs = make_pairs(contents, contents + train, settings.pairs, settings.seed)
     exemplars = {photo_name(photo): photo for photo in contents + train}
-    yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, args.to)
+    yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, settings.to)
 
 
-def _mask_rows(args: argparse.Namespace) -> Iterator[Row]:
-    photos = tqdm(split_photos(args.data, args.split), desc="masks")
-    yield from evaluate_masks(_model(args).network, photos, args.device)
+def mask_rows(settings: Masks) -> Iterator[Row]:
+    photos = split_photos(settings.data, settings.split)
+    yield from evaluate_masks(_model(settings).network, tqdm(photos, desc="masks"), settings.device)
 
 
-def _outside_rows(args: argparse.Namespace) -> Iterator[Row]:
-    model = _model(args)
-    yield from evaluate_outside(
-        model, tqdm(split_photos(args.data, args.split), desc="outside"), model.styles
-    )
+def outside_rows(settings: Outside) -> Iterator[Row]:
+    photos, model = split_photos(settings.data, settings.split), _model(settings)
+    yield from evaluate_outside(model, tqdm(photos, desc="outside"), model.styles)
 
 
-def _report(args: argparse.Namespace) -> None:
-    rows = list(args.rows(args))
+def report(rows_of: Callable[..., Iterator[Row]], settings: Measured) -> None:
+    rows = list(rows_of(settings))
     print(table(rows))
     if bounded := [row for row in rows if row.get("boundary")]:
         print("\nannotated mask below 95 % of the frame:\n" + table(bounded))
-    if args.out:
-        write_rows(rows, args.out)
+    if settings.out:
+        write_rows(rows, settings.out)
 
 
-def _sheet(args: argparse.Namespace) -> None:
-    model, photos = _model(args), sheet_photos(split_photos(args.data, args.split))
-    sheet = contact_sheet(model, tqdm(photos, desc="sheet"), args.styles or model.styles)
-    save_png(sheet, args.out)
+def draw_sheet(settings: Sheet) -> None:
+    photos, model = sheet_photos(split_photos(settings.data, settings.split)), _model(settings)
+    sheet = contact_sheet(model, tqdm(photos, desc="sheet"), settings.styles or model.styles)
+    save_png(sheet, settings.out)
 
 
-def _failures(args: argparse.Namespace) -> None:
-    network, photos = _model(args).network, split_photos(args.data, args.split)
-    find = lambda image: predicted_mask(network, image.to(args.device))  # noqa: E731
-    failed = failures(find, tqdm(photos, desc="masks"))
-    for kind, group in groupby(failed, key=lambda f: f.kind):
-        group = list(group)
-        save_png(failure_sheet(group), args.out / f"{kind}.png")
+def draw_failures(settings: Failures) -> None:
+    photos, network = split_photos(settings.data, settings.split), _model(settings).network
+    failed = failures(
+        lambda image: predicted_mask(network, image.to(settings.device)), tqdm(photos, desc="masks")
+    )
+    for kind, each in groupby(failed, key=lambda f: f.kind):
+        group = list(each)
+        save_png(failure_sheet(group), settings.out / f"{kind}.png")
         names = ", ".join(f"{photo_name(f.photo)} {f.score:.2f}" for f in group)
         print(f"{kind}: {len(group)} of {len(photos)}: {names}")
 
 
-def _model(args: argparse.Namespace) -> UniStyle:
-    if args.checkpoint is None:
-        raise SystemExit("--checkpoint is missing: give a .safetensors file, a folder with one, or a hub id")
-    return UniStyle.from_pretrained(args.checkpoint, device=args.device)
+COMMANDS = {
+    "style": (Style, partial(report, style_rows)),
+    "bank": (Bank, partial(report, bank_rows)),
+    "masks": (Masks, partial(report, mask_rows)),
+    "outside": (Outside, partial(report, outside_rows)),
+    "sheet": (Sheet, draw_sheet),
+    "failures": (Failures, draw_failures),
+}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m unistyle.evaluation", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="style|bank|masks|outside|sheet|failures")
-
-    def command(
-        name: str, text: str, run=_report, rows=None, out="file of the rows, .csv or .json"
-    ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run, rows=rows)
-        sub.add_argument(
-            "--data", type=Path, required=True, help="folder of image/, mask/, train.txt, val.txt"
-        )
-        sub.add_argument("--checkpoint", help="file, folder or hub id")
-        sub.add_argument("--split", default="val", help="default: val")
-        sub.add_argument("--device", default="cpu")
-        sub.add_argument("--out", type=Path, required=run is not _report, help=out)
-        return sub
-
-    style = command("style", "statistics of restyled regions against their style's", rows=_style_rows)
-    methods = ("network", "whole", "gatys", "photo", "colour")
-    style.add_argument("--method", choices=methods, default="network", help="default: network")
-    style.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="of the Gatys method")
-    style.add_argument("--strength", type=float, default=1.0, help="of the network method (default: 1)")
-    style.add_argument("--cache", type=Path, help="folder of finished Gatys results")
-    bank = command("bank", "the same with styles named from the checkpoint's bank", rows=_bank_rows)
-    bank.add_argument("--to", help="a style of the bank (default: the material of each pair's style)")
-    for sub in (style, bank):
-        sub.add_argument("--pairs", type=int, default=120, help="default: %(default)s")
-        sub.add_argument("--seed", type=int, default=0, help="of the list of pairs (default: %(default)s)")
-        sub.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
-    command("masks", "predicted masks against annotated ones", rows=_mask_rows)
-    command("outside", "what differs outside the mask: nothing should", rows=_outside_rows)
-    sheet = command("sheet", "photos against styles of the bank, to look at", run=_sheet, out="PNG")
-    sheet.add_argument("--styles", nargs="+", help="styles of the bank (default: all)")
-    command("failures", "masks that failed, a PNG a kind of failure", run=_failures, out="folder")
-    return parser
+def parser():
+    return parser_of_commands("unistyle evaluate", "Measure a checkpoint on annotated photos.", COMMANDS)
 
 
-def main(argv: list[str] | None = None) -> None:
-    args = _parser().parse_args(argv)
-    args.run(args)
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 2: bad usage or input."""
+    return run_command("unistyle evaluate", parser(), COMMANDS, argv)

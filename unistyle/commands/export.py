@@ -1,77 +1,98 @@
 """Programs for elsewhere: `unistyle export`."""
 
-import argparse
-import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import ImageOps
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.commands.arguments import argument, parser_of_commands, run_command
 from unistyle.export.check import CHECK_SIZES, TOLERANCE, check
 from unistyle.export.programs import export_onnx, export_torch
 from unistyle.files.photos import read_image
 
 
-def _export(args: argparse.Namespace) -> int:
-    checkpoint = load_checkpoint(args.checkpoint)
-    path = args.export(checkpoint, args.out, args.to)
-    print(
-        f"{path}: {path.stat().st_size / 1e6:.1f} MB, for {args.to or 'any style of the bank, or other codes'}"
-    )
-    return 0
+@dataclass
+class Export:
+    checkpoint: str = argument(positional=True, metavar="CHECKPOINT")
+    """File, folder or hub id."""
+    out: Path = argument(metavar="FILE")
+    """The file to write."""
+    to: str | None = argument(None, metavar="STYLE")
+    """The style of every material found: stone, or one exemplar of it: stone/quarry. Without it, styles are an input
+    of the program."""
 
 
-def _check(args: argparse.Namespace) -> int:
+@dataclass
+class Onnx(Export):
+    """Write an .onnx file.
+
+    unistyle export onnx checkpoints/unistyle-materials.safetensors --out model.onnx
+    """
+
+
+@dataclass
+class Torch(Export):
+    """Write a .pt2 file of torch.export.
+
+    unistyle export torch checkpoints/unistyle-materials.safetensors --to stone --out stone.pt2
+    """
+
+
+@dataclass
+class Check:
+    """Compare an .onnx file with the network, on photos of ten sizes.
+
+    unistyle export check checkpoints/unistyle-materials.safetensors model.onnx photos/*.jpg
+    """
+
+    checkpoint: str = argument(positional=True, metavar="CHECKPOINT")
+    """The checkpoint that the file was made from."""
+    file: Path = argument(positional=True, metavar="FILE")
+    """A file made by `unistyle export onnx`."""
+    photos: list[Path] = argument(positional=True, nargs="+", metavar="PHOTO")
+    """Each photo is cut to one of ten sizes."""
+
+
+def write(export: Callable[..., Path], settings: Export) -> None:
+    path = export(load_checkpoint(settings.checkpoint), settings.out, settings.to)
+    what = settings.to or "any style of the bank, or other codes"
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, for {what}")
+
+
+def compare(settings: Check) -> int:
+    """Prints a line for each photo; 1 where the largest difference is above what is accepted."""
     photos = (
         ImageOps.fit(read_image(path).convert("RGB"), CHECK_SIZES[i % len(CHECK_SIZES)][::-1])
-        for i, path in enumerate(args.photos)
+        for i, path in enumerate(settings.photos)
     )
-    worst = 0
+    worst, found = 0, check(load_checkpoint(settings.checkpoint), settings.file, photos)
     print(f"{'photo':40}{'height x width':>16}{'image':>7}{'alpha':>7}{'share':>10}{'covered':>9}")
-    for path, each in zip(
-        args.photos, check(load_checkpoint(args.checkpoint), args.file, photos), strict=True
-    ):
+    for path, each in zip(settings.photos, found, strict=True):
         size = " x ".join(map(str, each.size))
         row = f"{size:>16}{each.image:7}{each.alpha:7}{each.share:10.5f}{each.covered:9.2f}"
-        print(f"{Path(path).name[-39:]:40}{row}", flush=True)
+        print(f"{path.name[-39:]:40}{row}", flush=True)
         worst = max(worst, each.image, each.alpha)
     print(f"largest difference from the network: {worst} of 255; accepted: {TOLERANCE}")
     return int(worst > TOLERANCE)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m unistyle.export", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    kinds = {"onnx": ("an .onnx file", export_onnx), "torch": ("a .pt2 file of torch.export", export_torch)}
-    for name, (what, export) in kinds.items():
-        sub = commands.add_parser(name, help=f"write {what}", description=f"Write {what}.")
-        sub.set_defaults(run=_export, export=export)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT", help="file, folder or hub id")
-        sub.add_argument("--out", type=Path, required=True, metavar="FILE", help=what)
-        sub.add_argument(
-            "--to",
-            metavar="STYLE",
-            help="stone, or one exemplar: stone/quarry; for every material found (default: styles are an input)",
-        )
-    text = "compare an .onnx file with the network, on photos of ten sizes"
-    sub = commands.add_parser("check", help=text, description=f"{text[0].upper()}{text[1:]}.")
-    sub.set_defaults(run=_check)
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="that the file was made of")
-    sub.add_argument("file", metavar="FILE", help="made by the command onnx")
-    sub.add_argument("photos", nargs="+", metavar="PHOTO", help="each is cut to one of ten sizes")
-    return parser
+COMMANDS = {
+    "onnx": (Onnx, partial(write, export_onnx)),
+    "torch": (Torch, partial(write, export_torch)),
+    "check": (Check, compare),
+}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0: done; 1: `check` found a larger difference than accepted; 2: bad usage or input, or what the export needs
+def parser():
+    return parser_of_commands("unistyle export", "Write a checkpoint as a program for elsewhere.", COMMANDS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 1: `check` found a larger difference than is accepted; 2: bad usage or input, or what the export needs
     is not installed."""
-    try:
-        args = _parser().parse_args(argv)
-        return args.run(args)
-    except SystemExit as stop:  # argparse, which has said why
-        return stop.code
-    except ImportError as error:
-        print(f"python -m unistyle.export: error: {error}; pip install 'unistyle[onnx]'", file=sys.stderr)
-    except (ValueError, OSError) as error:
-        print(f"python -m unistyle.export: error: {error}", file=sys.stderr)
-    return 2
+    return run_command("unistyle export", parser(), COMMANDS, argv)
+
+

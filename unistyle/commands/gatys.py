@@ -1,54 +1,86 @@
 """The optimisation by itself: `unistyle gatys`."""
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from unistyle.commands.arguments import argument, number, parser_of, read, run, whole_number
 from unistyle.data.transfer import Transfer, read_sized
+from unistyle.devices import pick_device
+from unistyle.errors import UsageError
 from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig, restyle
-from unistyle.teachers.vgg import VGG19
+from unistyle.teachers.vgg import read_vgg
+
+above_zero = number(float, 0, what="a number from 0 up")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m unistyle.teachers.gatys", description=__doc__.splitlines()[0])
-    parser.add_argument("photo", type=Path, nargs="+", help="one photo, or several with a folder as --out")
-    parser.add_argument("--style", type=Path, required=True, help="style photo")
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write; a folder for several photos")
-    parser.add_argument("--mask", type=Path, help="white = restyle (default: everything); one photo only")
-    parser.add_argument("--style-mask", type=Path, help="white = the style (default: the whole style photo)")
-    parser.add_argument("--size", type=int, default=256, help="long side in pixels (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=GatysConfig.iterations, help="default: %(default)s")
-    parser.add_argument("--style-weight", type=float, default=GatysConfig.style_weight)
-    parser.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
-    parser.add_argument("--cache", type=Path, help="folder of finished results, reused by later runs")
-    parser.add_argument("--device", default="cpu")
-    return parser
+@dataclass
+class Gatys:
+    """Restyle photos by optimisation on VGG-19 features, the teacher of the network. It takes seconds to minutes for
+    each photo.
+
+    unistyle gatys photo.jpg --style wall.jpg --out teacher.png
+    unistyle gatys photos/*.jpg --style wall.jpg --out teacher/ --cache cache/gatys
+    """
+
+    photo: list[Path] = argument(positional=True, nargs="+", metavar="PHOTO")
+    """One photo, or several with a folder as --out."""
+    style: Path = argument(metavar="PHOTO")
+    """The style photo."""
+    out: Path = argument(metavar="PATH")
+    """The PNG to write; for several photos a folder."""
+    mask: Path | None = argument(None, metavar="PATH")
+    """Where to restyle, white on black, for a single photo. Without it, everywhere."""
+    style_mask: Path | None = argument(None, metavar="PATH")
+    """Where the style is, white on black. Without it, in the whole style photo."""
+    size: int = argument(256, type=whole_number(16), metavar="PIXELS")
+    """Longer side of the photos."""
+    iterations: int = argument(GatysConfig.iterations, type=whole_number(0))
+    """Steps of the optimisation."""
+    style_weight: float = argument(GatysConfig.style_weight, type=above_zero)
+    """Weight of the style against the content, whose weight is 1."""
+    vgg_weights: Path | None = argument(None, metavar="FILE")
+    """Weights of VGG-19 as safetensors. Without it they come from the hub."""
+    cache: Path | None = argument(None, metavar="FOLDER")
+    """Where finished results are kept, for later runs."""
+    device: str = "cpu"
+    """auto, cpu, cuda, cuda:1, mps."""
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if len(args.photo) > 1 and (args.mask or args.out.suffix):
-        parser.error("several photos need a folder as --out and take no --mask")
-    config = GatysConfig(iterations=args.iterations, style_weight=args.style_weight)
-    vgg = VGG19(args.vgg_weights).to(args.device)
-    cached = GatysCache(args.cache, vgg, config).restyle if args.cache else None
-    style = read_sized(args.style, args.style_mask, args.size)
-    for path in args.photo:
-        photo = read_sized(path, args.mask, args.size)
-        job = Transfer(*(x.to(args.device) for x in (photo[0], style[0], photo[1], style[1])))
+def parser():
+    return parser_of("unistyle gatys", Gatys)
+
+
+def gatys(settings: Gatys) -> None:
+    several = len(settings.photo) > 1
+    if several and (settings.mask or settings.out.suffix):
+        raise UsageError("several photos need a folder as --out and take no --mask")
+    config = GatysConfig(iterations=settings.iterations, style_weight=settings.style_weight)
+    device = pick_device(settings.device)
+    style = read_sized(settings.style, settings.style_mask, settings.size)
+    vgg = read_vgg(settings.vgg_weights).to(device)
+    make = GatysCache(settings.cache, vgg, config).restyle if settings.cache else None
+    for path in settings.photo:
+        photo = read_sized(path, settings.mask, settings.size)
+        transfer = Transfer(*(x.to(device) for x in (photo[0], style[0], photo[1], style[1])))
+        out = settings.out if settings.out.suffix else settings.out / f"{path.stem}.png"
         with tqdm(total=config.iterations, desc=path.name) as bar:
-            out = args.out if args.out.suffix else args.out / f"{path.stem}.png"
-            show = partial(_show, bar)
-            result = cached(job, show) if cached else restyle(vgg, *job, config, show)
-            save_png(to_pil(result[0]), out)
+            progress = partial(_show, bar)
+            result = make(transfer, progress) if make else restyle(vgg, *transfer, config, progress)
+        save_png(to_pil(result[0]), out)
 
 
 def _show(bar: tqdm, iteration: int, values: dict[str, float]) -> None:
     bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
     bar.update(iteration - bar.n)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 2: bad usage or input."""
+    return run("unistyle gatys", lambda: gatys(read(parser(), Gatys, argv)))

@@ -1,43 +1,34 @@
-"""Photos -> a safetensors checkpoint: everything from scratch, or new styles and new materials for a checkpoint.
-
-python train.py --config configs/materials.yaml
-python train.py style --styles rust/ --checkpoint checkpoints/unistyle-materials.safetensors --out rust.safetensors
-python train.py vocabulary --photos mine/ --checkpoint checkpoints/unistyle-materials.safetensors --out mine.safetensors
-
-The first reads folders of materials and can be launched by `accelerate launch`, with every setting in
-configs/materials.yaml; the other two take minutes (docs/training.md).
-"""
+"""Photos -> a checkpoint: everything from scratch, or new styles and new materials: `unistyle train`."""
 
 import sys
+from collections.abc import Callable, Sequence
 
-from unistyle.commands.arguments import read_settings
+from unistyle.commands.arguments import read_settings, run
 from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
 
 
-def parse(argv: list[str] | None = None) -> TrainConfig:
-    """The settings from YAML and dotted flags; an unknown key or a wrong type ends with its name and exit code 2."""
-    return read_settings(TrainConfig, "train.py", __doc__, argv)
+def parse(argv: Sequence[str] | None = None) -> TrainConfig:
+    """The settings of a training run from YAML and dotted flags. An unknown key or a wrong type ends with its name and
+    exit code 2."""
+    return read_settings(TrainConfig, "unistyle train", argv)
 
 
-def joint(argv: list[str]) -> int:
+def joint(argv: Sequence[str]) -> None:
     config = parse(argv)
     from unistyle.training.trainer import train  # heavy: after the settings are known to be right
 
     train(config)
-    return 0
 
 
-def style(argv: list[str]) -> int:
-    config = read_settings(StyleConfig, "train.py style", StyleConfig.__doc__.splitlines()[0], argv)
+def style(argv: Sequence[str]) -> int:
+    config = read_settings(StyleConfig, "unistyle train style", argv)
     from unistyle.training.new_styles import train_styles
 
     return _named(train_styles(config))
 
 
-def vocabulary(argv: list[str]) -> int:
-    config = read_settings(
-        VocabularyConfig, "train.py vocabulary", VocabularyConfig.__doc__.splitlines()[0], argv
-    )
+def vocabulary(argv: Sequence[str]) -> int:
+    config = read_settings(VocabularyConfig, "unistyle train vocabulary", argv)
     from unistyle.training.new_materials import train_vocabulary
 
     return _named(train_vocabulary(config))
@@ -50,22 +41,13 @@ def _named(problems: list[str]) -> int:
     return int(bool(problems))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0: done; 1: done without some photos, each named with its reason; 2: bad usage or input, nothing written."""
+COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {"style": style, "vocabulary": vocabulary}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 1: done without some photos, each named with its reason; 2: bad usage or input, nothing written;
+    130: interrupted."""
     argv = sys.argv[1:] if argv is None else argv
-    kinds = {"style": style, "vocabulary": vocabulary}
-    if not (argv and argv[0] in kinds):
-        return joint(argv)
-    try:
-        return kinds[argv[0]](argv[1:])
-    # A FloatingPointError is a term of the objective that is not finite.
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"train.py {argv[0]}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: interrupted, nothing half written", file=sys.stderr)
-        return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if argv and argv[0] in COMMANDS:
+        return run(f"unistyle train {argv[0]}", lambda: COMMANDS[argv[0]](argv[1:]))
+    return run("unistyle train", lambda: joint(argv))
