@@ -22,7 +22,8 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
     return (
-        "usage: unistyle COMMAND ...\n\nFinds a material in a photo and restyles it, in one forward pass of one network.\n\n"
+        "usage: unistyle COMMAND ...\n\n"
+        "Finds a material in a photo and restyles it, in one forward pass of one network.\n\n"
         f"commands:\n{rows}\n\nunistyle COMMAND --help explains every setting; unistyle --version says the version.\n\n"
         "example:\n  unistyle infer --samples --to stone --out out"
     )
@@ -37,7 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         guess = f" Did you mean {close[0]!r}?" if close else ""
-        print(f"unistyle: error: unknown command {name!r}.{guess} Wanted one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(
+            f"unistyle: error: unknown command {name!r}.{guess} Wanted one of {', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
         return 2
     return import_module(f"unistyle.commands.{name}").main(rest)
 

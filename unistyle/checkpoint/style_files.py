@@ -1,7 +1,7 @@
-"""One style as a small safetensors file, to be carried from one checkpoint to another.
+"""One style as a small safetensors file, which carries it from one checkpoint to another.
 
-The tensor `codes` (`n d`, fp32), and in the header's metadata `format`, `version`, `style`, `exemplars` (the names of
-the rows, JSON) and `space`: the code space that the codes belong to. Nothing is unpickled.
+The file holds the tensor `codes` (`n d`, fp32). The metadata in its header are `format`, `version`, `style`,
+`exemplars` (the names of the rows, as JSON) and `space`, the code space of the codes. Nothing is unpickled.
 """
 
 import json
@@ -21,10 +21,12 @@ from unistyle.styles.names import check_style_name
 
 
 class StyleFile(NamedTuple):
-    """bank: of one style; space: the `code_space` of the network that its codes are for."""
+    """Styles, and the network that they are for."""
 
     bank: StyleBank
+    """In a file, a bank of one style."""
     space: str
+    """The `code_space` of the network that the codes are for."""
 
 
 def save_style(path: str | Path, style: StyleFile) -> Path:
@@ -67,5 +69,5 @@ def _codes(tensors: dict[str, Tensor]) -> Tensor:
     codes = tensors.get("codes")
     if codes is None or codes.dtype != torch.float32 or codes.ndim != 2 or not codes.numel():
         got = "none" if codes is None else f"of shape {tuple(codes.shape)} and {codes.dtype}"
-        raise ValueError(f"its style codes are {got}; wanted floats, a row an exemplar")
+        raise ValueError(f"its style codes are {got}; wanted floats, one row for each exemplar")
     return codes

@@ -16,43 +16,38 @@ VERSION = 1
 
 
 class Kind(NamedTuple):
-    """A kind of safetensors file.
-
-    format, version: in its header, the version being the highest that this code reads; what: what it is called;
-    maker: the command that makes such files; use: what takes them.
-    """
+    """A kind of safetensors file."""
 
     format: str
+    """The name of the kind in the file's header."""
     version: int
+    """The highest version in a header that this program reads."""
     what: str
+    """What it is called in messages."""
     maker: str
+    """The command that makes such files."""
     use: str
+    """The flags and commands that take such files."""
 
 
 CHECKPOINT = Kind(
-    "unistyle", VERSION, "UniStyle checkpoint", "train.py", "--checkpoint and python -m unistyle.bank merge"
+    "unistyle", VERSION, "UniStyle checkpoint", "unistyle train", "--checkpoint and unistyle bank merge"
 )
-STYLE = Kind(
-    "unistyle-style",
-    1,
-    "UniStyle style file",
-    "python -m unistyle.bank export",
-    "python -m unistyle.bank import",
-)
+STYLE = Kind("unistyle-style", 1, "UniStyle style file", "unistyle bank export", "unistyle bank merge")
 
 
 def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a file of a kind, complete or not at all; returns it."""
     metadata = {"format": kind.format, "version": str(kind.version), **metadata}
     with atomic(path) as temporary:
-        # Not by `save_file`, whose files are readable to their owner alone.
+        # Not `save_file`, whose files only their owner can read.
         temporary.write_bytes(save(tensors, metadata=metadata))
     return path
 
 
 def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors, fp32 if they are floats, of a file of a kind and of a version that this code reads;
-    nothing is unpickled. Raises CheckpointError."""
+    """Metadata and tensors of a file of a kind and of a version that this program reads. Floats become fp32; nothing is
+    unpickled. Raises CheckpointError."""
     try:
         check_size(path)
         with safe_open(path, framework="pt") as file:
@@ -63,7 +58,7 @@ def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tens
         bad = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
     except CheckpointError:
         raise
-    # The last three are PyTorch's, for a shape or a type of number that it does not have.
+    # The last three come from PyTorch, for a shape or a type of number that it does not have.
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: truncated, or not a safetensors file ({brief(error)}); fetch it again"
@@ -73,6 +68,16 @@ def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tens
             f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
         )
     return metadata, tensors
+
+
+def is_kind(path: str | Path, kind: Kind) -> bool:
+    """Whether a path is a file whose header says that it is of a kind. Nothing else of it is looked at."""
+    try:
+        check_size(Path(path))
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == kind.format
+    except (SafetensorError, OSError, ValueError):
+        return False
 
 
 def _check_kind(path: Path, metadata: dict[str, str], kind: Kind) -> None:

@@ -60,7 +60,9 @@ def parser_of(program: str, kind: type) -> argparse.ArgumentParser:
 def parser_of_commands(program: str, description: str, commands: Commands) -> argparse.ArgumentParser:
     """The parser of a command that has commands of its own."""
     parser = argparse.ArgumentParser(prog=program, description=description)
-    each = parser.add_subparsers(required=True, metavar="|".join(commands), dest="command", help="one of these:")
+    each = parser.add_subparsers(
+        required=True, metavar="|".join(commands), dest="command", help="one of these:"
+    )
     for name, (kind, _) in commands.items():
         about = _described(kind)
         _filled(each.add_parser(name, help=about["description"], **about), kind)

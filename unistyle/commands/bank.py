@@ -8,10 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from unistyle.checkpoint.style_files import StyleFile, is_style_file, load_style, save_style
+from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
+from unistyle.checkpoint.tensors import STYLE, is_kind
 from unistyle.commands.arguments import argument, parser_of_commands, run_command, whole_number
 from unistyle.errors import UsageError
-from unistyle.evaluation.sheets import bank_sheet
+from unistyle.evaluation.thumbnails import thumbnails as bank_sheet
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
@@ -164,7 +165,7 @@ def merge(settings: Merge) -> None:
 
 def _styles_of(source: str) -> StyleFile:
     """The styles of a checkpoint or of a style file."""
-    if is_style_file(source):
+    if is_kind(source, STYLE):
         return load_style(source)
     other = load_checkpoint(source)
     return StyleFile(other.bank, code_space(other.network))
@@ -175,8 +176,8 @@ def join(checkpoint: Checkpoint, other: StyleFile, source: object, replaces: boo
     own = code_space(checkpoint.network)
     if other.space != own:
         raise ValueError(
-            f"{source}: its style codes are of the code space {other.space}, those of this checkpoint of {own}, so they "
-            "mean nothing here; add the style again from its photos (unistyle bank add)"
+            f"{source}: its style codes are of the code space {other.space}, those of this checkpoint of {own}, so "
+            "they mean nothing here; add the style again from its photos (unistyle bank add)"
         )
     try:
         return checkpoint.bank.joined(other.bank, replaces)

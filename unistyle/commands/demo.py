@@ -3,6 +3,7 @@
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +42,8 @@ def demo(settings: Demo) -> None:
     with tempfile.TemporaryDirectory(prefix="unistyle-demo-", ignore_cleanup_errors=True) as root:
         blocks = serve(model, Path(root), settings.host, settings.port)
         print(f"{blocks.local_url}  (Ctrl-C ends it)", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):  # which is how it ends
             blocks.block_thread()
-        except KeyboardInterrupt:  # which is how it ends
-            pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:

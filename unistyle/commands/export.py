@@ -94,5 +94,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: done; 1: `check` found a larger difference than is accepted; 2: bad usage or input, or what the export needs
     is not installed."""
     return run_command("unistyle export", parser(), COMMANDS, argv)
-
-

@@ -1,7 +1,6 @@
 """Photos and masks between files, PIL and tensors."""
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,7 @@ def _no_file(path: Path) -> str:
         return "is a folder; wanted an image file"
     if path.exists():
         return "is no regular file but a pipe, socket or device; wanted an image file"
-    return f"is a link to {os.readlink(path)}, which leads nowhere" if path.is_symlink() else "no such file"
+    return f"is a link to {path.readlink()}, which leads nowhere" if path.is_symlink() else "no such file"
 
 
 def _decode(file: BinaryIO, admit: Callable[[tuple[int, int]], object] | None) -> Photo:

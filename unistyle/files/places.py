@@ -49,7 +49,7 @@ def present(folder: Place) -> Callable[[Place], bool]:
     """A function that tells whether a file below a folder exists. Below an address, one listing answers for all
     files, because each single question would take as long as the listing."""
     if not isinstance(folder, UPath):
-        return lambda path: os.path.exists(str(path))
+        return lambda path: os.path.exists(str(path))  # noqa: PTH110  (never raises, as Path.exists may)
     names = set(_names(folder)) if folder.exists() else set()
     return lambda path: relative(path, folder) in names
 

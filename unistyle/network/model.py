@@ -14,28 +14,36 @@ from unistyle.network.segmenter import Segmenter, material_regions
 from unistyle.network.stylizer import Stylizer
 
 SMALLEST = 32  # pixels a side: below it the reflection padding at stride 16 has nothing to reflect
-# Short side in pixels at which materials are looked for. What a thing is shows better in a small photo than in a large
-# one, at any size of the photo (docs/trials.md); its outline is found again at full size by the guided filter.
+# Short side in pixels at which materials are looked for, whatever the photo's size: what a thing is made of shows
+# better in a small photo than in a large one (docs/trials.md). The guided filter finds its outline again at full size.
 SIGHT = 288
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """materials: the vocabulary; threshold: on the probability of the foreground, calibrated on annotated photos."""
+    """Everything that decides the shape of the network, and what its answers mean."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The backbone."""
     materials: tuple[str, ...] = ()
+    """The vocabulary, in the order of the segmenter's channels."""
     threshold: float = 0.5
+    """Probability of the foreground from which a place counts as material, calibrated on annotated photos."""
 
 
 class Output(NamedTuple):
-    """logits `b 1+m . .`; regions `b k . .`; restyled `b 3 h w`; alpha `b 1 h w`; image `b 3 h w`."""
+    """What one pass gives."""
 
     logits: Tensor
+    """Of background and materials, `b 1+m . .`."""
     regions: Tensor
+    """Where each style goes, `b k . .` in [0, 1]."""
     restyled: Tensor
+    """The stylizer's picture of the whole photo, `b 3 h w` in [0, 1]."""
     alpha: Tensor
+    """How much of it is laid over the photo, `b 1 h w` in [0, 1]."""
     image: Tensor
+    """The result, `b 3 h w` in [0, 1]."""
 
 
 class UniStyleNetwork(nn.Module):
@@ -49,7 +57,7 @@ class UniStyleNetwork(nn.Module):
         self.stylizer = Stylizer(self.encoder.channels)
 
     def regions(self, logits: Tensor) -> Tensor:
-        """Regions `b m . .` of the logits' size, one a material of the vocabulary."""
+        """Regions `b m . .` of the logits' size, one for each material of the vocabulary."""
         return material_regions(logits, self.config.threshold)
 
     def encode_style(self, style: Tensor, region: Tensor | None = None) -> Tensor:
@@ -62,14 +70,14 @@ class UniStyleNetwork(nn.Module):
         return self.stylizer.encode(features, region)
 
     def style_region(self, logits: Tensor) -> Tensor:
-        """The region `b 1 . .` of a style photo: all that is found, and where that is next to nothing (less than 2 %
-        of the photo) the whole photo."""
+        """The region `b 1 . .` of a style photo: everything that is found, or the whole photo where that is less than
+        2 % of it."""
         region = reduce(self.regions(logits), "b m h w -> b 1 h w", "sum")
         return torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m y/4 x/4`, where (y, x) is the
-        photo's size or, if that is larger, the one with a short side of `SIGHT`."""
+        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m y/4 x/4`. (y, x) is the photo's
+        size, reduced to a short side of `SIGHT` where the photo is larger."""
         features = self.encoder(photo)
         scale = SIGHT / min(photo.shape[-2:])
         if scale >= 1:
@@ -105,8 +113,8 @@ class UniStyleNetwork(nn.Module):
         """photo: `b 3 h w` in [0, 1], 32 pixels a side or more. codes: `b k d`, a style for each region.
 
         regions: `b k h' w'` in place of the predicted ones. routes: `m k`, 1 where material m goes to region k; by
-        default every material goes to region 0. strength: 0 leaves the photo, 1 is the full style. keep_color: take
-        the luminance alone from the style. Raises ValueError for a smaller photo, which the public class pads.
+        default every material goes to region 0. strength: 0 leaves the photo, 1 is the full style. keep_color: only
+        the luminance comes from the style. Raises ValueError for a smaller photo; the public class pads such photos.
         """
         if min(photo.shape[-2:]) < SMALLEST:
             size = tuple(photo.shape[-2:])

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg19
@@ -57,3 +58,13 @@ class VGG19(nn.Module):
             if index in wanted:
                 found[wanted[index]] = x
         return found
+
+
+def read_vgg(weights: str | Path | None) -> VGG19:
+    """VGG-19 with the weights of a file, or with the hub's. Raises FileNotFoundError where there is no such file, and
+    ValueError for a file that holds something else."""
+    try:
+        return VGG19(weights)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{weights or 'the hub'}: these are no weights of VGG-19 ({reason})") from error

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 from tqdm import tqdm
@@ -31,7 +30,7 @@ from unistyle.maths.resizing import resize
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Stylizer
 from unistyle.styles.exemplars import Exemplar, bank_of, pick, read_exemplars, style_folders
-from unistyle.teachers.vgg import VGG19
+from unistyle.teachers.vgg import VGG19, read_vgg
 from unistyle.training.config import StyleConfig, check_counts
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, style_terms
 
@@ -237,16 +236,6 @@ class StyleTrainer:
                 )
                 cells += [image[0].cpu() for image in images]
         return make_grid(torch.stack(cells), nrow=1 + 3 * count)
-
-
-def read_vgg(weights: str | None) -> VGG19:
-    """VGG-19 with the weights of a file. Raises FileNotFoundError where there is none, and ValueError for one that
-    holds something else."""
-    try:
-        return VGG19(weights)
-    except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{weights or 'the hub'}: these are no weights of VGG-19 ({reason})") from error
 
 
 def train_styles(config: StyleConfig) -> list[str]:

@@ -1,0 +1,27 @@
+"""The checkpoint that comes with the program."""
+
+import tomllib
+
+from tests.helpers import ROOT
+from unistyle.checkpoint import shipped
+from unistyle.checkpoint.shipped import NAME, default_checkpoint
+
+
+def test_a_checkout_has_its_own():
+    assert default_checkpoint() == ROOT / "checkpoints" / NAME
+    assert default_checkpoint().is_file()
+
+
+def test_an_installed_package_brings_it(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "unistyle"
+    monkeypatch.setattr(shipped.unistyle, "__file__", str(package / "__init__.py"))
+    assert default_checkpoint() == package / "checkpoints" / NAME
+
+
+def test_the_wheel_holds_every_package_and_the_checkpoint():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent for path in (ROOT / "unistyle").rglob("*.py")}
+    wanted = {".".join(folder.relative_to(ROOT).parts) for folder in folders} | {"unistyle.checkpoints"}
+    assert set(setup["packages"]) == wanted
+    assert setup["package-dir"] == {"unistyle.checkpoints": "checkpoints"}
+    assert list((ROOT / "checkpoints").glob(setup["package-data"]["unistyle.checkpoints"][0]))
