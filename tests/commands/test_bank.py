@@ -240,7 +240,7 @@ def test_merge_of_two_styles_of_one_name(run, checkpoint, variant, tmp_path, cod
     code, _, errors = run("merge", checkpoint, other, "--out", out)
     assert (code, out.exists()) == (2, False)
     assert errors.startswith(
-        f"python -m unistyle.bank: error: {other}: the bank has other styles of the name 'stone'; "
+        f"unistyle bank: error: {other}: the bank has other styles of the name 'stone'; "
     )
     code, printed, _ = run("merge", checkpoint, other, "--replace", "--out", out)
     assert (code, printed.partition(";")[0]) == (0, "merged: stone/quarry")
@@ -254,14 +254,14 @@ def test_another_code_space_is_refused(run, checkpoint, variant, tmp_path):
     own, theirs = (code_space(load_checkpoint(path).network) for path in (checkpoint, stranger))
     out, style = tmp_path / "out.safetensors", tmp_path / "style.safetensors"
     assert run("export", stranger, "metal", "--out", style)[0] == 0
-    for call in (("merge", checkpoint, stranger), ("import", checkpoint, style)):
+    for call in (("merge", checkpoint, stranger), ("merge", checkpoint, style)):
         code, _, errors = run(*call, "--out", out)
         assert (code, out.exists()) == (2, False)
-        for words in (own, theirs, "from its photos (python -m unistyle.bank add)"):
+        for words in (own, theirs, "from its photos (unistyle bank add)"):
             assert words in errors
 
 
-def test_export_and_import(run, checkpoint, tmp_path, codes):
+def test_export_of_a_style_and_merge_of_its_file(run, checkpoint, tmp_path, codes):
     style, bare, out = (tmp_path / f"{name}.safetensors" for name in ("style", "bare", "out"))
     code, printed, _ = run("export", checkpoint, "stone", "--out", style)
     assert (code, printed) == (0, f"exported stone/quarry, stone/wall to {style}\n")
@@ -276,14 +276,14 @@ def test_export_and_import(run, checkpoint, tmp_path, codes):
     assert load_file(style)["codes"].equal(codes[:2])
     assert style.stat().st_size < 20_000
     run("remove", checkpoint, "stone", "--out", bare)
-    code, printed, _ = run("import", bare, style, "--out", out)
-    assert (code, printed.partition(";")[0]) == (0, "imported: stone/quarry, stone/wall")
+    code, printed, _ = run("merge", bare, style, "--out", out)
+    assert (code, printed.partition(";")[0]) == (0, "merged: stone/quarry, stone/wall")
     assert load_checkpoint(out).bank.names == (NAMES[2], *NAMES[:2])
     assert load_checkpoint(out).bank.codes.equal(codes[[2, 0, 1]])
-    assert "imported: nothing" in run("import", checkpoint, style, "--out", out)[1]
+    assert "merged: nothing" in run("merge", checkpoint, style, "--out", out)[1]
     changed = save_style(style, StyleFile(StyleBank((("stone", "wall"),), codes[:1]), space))
-    assert run("import", checkpoint, changed, "--out", out)[0] == 2
-    assert run("import", checkpoint, changed, "--replace", "--out", out)[0] == 0
+    assert run("merge", checkpoint, changed, "--out", out)[0] == 2
+    assert run("merge", checkpoint, changed, "--replace", "--out", out)[0] == 0
     assert load_checkpoint(out).bank.names == (NAMES[2], ("stone", "wall"))
 
 
@@ -327,7 +327,7 @@ def test_unusable_style_files(checkpoint, tmp_path):
         load_style(tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match="a UniStyle checkpoint, which is for --checkpoint"):
         load_style(checkpoint)
-    with pytest.raises(CheckpointError, match="a UniStyle style file, which is for python -m"):
+    with pytest.raises(CheckpointError, match="a UniStyle style file, which is for unistyle bank merge"):
         load_checkpoint(good)
     for path, names, message in (
         (tmp_path / "a.pt", ["a/1"], "ending"),
@@ -342,7 +342,7 @@ def test_unusable_style_files(checkpoint, tmp_path):
 def test_codes_of_another_length_are_refused(run, checkpoint, tmp_path):
     space = code_space(load_checkpoint(checkpoint).network)
     style = save_style(tmp_path / "style.safetensors", StyleFile(small_bank("felt/grey"), space))
-    code, _, errors = run("import", checkpoint, style, "--out", tmp_path / "out.safetensors")
+    code, _, errors = run("merge", checkpoint, style, "--out", tmp_path / "out.safetensors")
     assert (code, f"{style}: style codes of 2 numbers" in errors) == (2, True)
 
 
@@ -354,7 +354,7 @@ def test_codes_of_another_length_are_refused(run, checkpoint, tmp_path):
         (["rename", "CHECKPOINT", "stone", "metal"], "in the bank already"),
         (["export", "CHECKPOINT", "wood"], "unknown style 'wood'"),
         (["merge", "CHECKPOINT", "none.safetensors"], "none.safetensors: no such file or folder"),
-        (["import", "CHECKPOINT", "CHECKPOINT"], "not a UniStyle style file"),
+        (["import", "CHECKPOINT", "CHECKPOINT"], "invalid choice"),
         (["remove", "none.safetensors", "stone"], "no such file or folder"),
         (["remove", "CHECKPOINT"], "STYLE"),
         (["burn", "CHECKPOINT"], "invalid choice"),
@@ -372,7 +372,7 @@ def test_bad_usage(run, checkpoint, tmp_path, arguments, message):
 def test_an_output_that_cannot_be_written(run, checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = run("remove", checkpoint, "stone", "--out", tmp_path / "file" / "out.safetensors")
-    assert (code, errors.startswith("python -m unistyle.bank: error: ")) == (2, True)
+    assert (code, errors.startswith("unistyle bank: error: ")) == (2, True)
 
 
 def test_in_a_fresh_process_without_training_code(checkpoint):

@@ -1,0 +1,71 @@
+"""What `--help` says: every setting of every command is explained, and every command has an example."""
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+
+from experiments.config import ExperimentConfig
+from unistyle.__main__ import COMMANDS, main
+from unistyle.commands.arguments import settings_parser
+from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
+
+TRAININGS = {"train": TrainConfig, "train style": StyleConfig, "train vocabulary": VocabularyConfig}
+
+
+def parsers() -> Iterator[argparse.ArgumentParser]:
+    """The parser of every command, and of the commands that it has."""
+    for name in COMMANDS:
+        if name != "train":
+            yield from with_commands(import_module(f"unistyle.commands.{name}").parser())
+    for name, kind in TRAININGS.items():
+        yield settings_parser(kind, f"unistyle {name}")
+    yield settings_parser(ExperimentConfig, "python -m experiments")
+
+
+def with_commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.values()
+
+
+PARSERS = {parser.prog: parser for parser in parsers()}
+
+
+def test_all_commands_are_there():
+    assert {
+        "unistyle infer",
+        "unistyle bank add",
+        "unistyle evaluate style",
+        "unistyle export onnx",
+    } <= PARSERS.keys()
+    assert len(PARSERS) >= 25
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+def test_every_setting_is_explained(parser):
+    silent = [
+        action.dest
+        for action in parser._actions
+        if not (action.help or "").strip() and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert silent == []
+    text = parser.format_help()
+    for action in parser._actions:
+        for flag in action.option_strings:
+            assert flag in text
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+def test_every_command_says_what_it_does_and_shows_an_example(parser):
+    assert parser.description
+    if not any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
+        assert f"\n{parser.prog} " in (parser.epilog or "")
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["train", "style"], ["bank", "add"]])
+def test_help_ends_with_zero(command, capsys):
+    assert main([*command, "--help"]) == 0
+    assert f"usage: unistyle {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
