@@ -1,12 +1,46 @@
 """Finds a material in a photo and restyles it, in one forward pass of one network."""
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from unistyle.errors import (
+    CheckpointError,
+    ImageError,
+    OutputError,
+    ProcessLostError,
+    StyleError,
+    UniStyleError,
+    UnknownNameError,
+    UsageError,
+)
+
 if TYPE_CHECKING:
     from unistyle.restyle.pipeline import UniStyle
+    from unistyle.restyle.result import Result
+    from unistyle.video.memory import Memory
 
-__all__ = ["UniStyle", "__version__"]
+__all__ = [
+    "CheckpointError",
+    "ImageError",
+    "Memory",
+    "OutputError",
+    "ProcessLostError",
+    "Result",
+    "StyleError",
+    "UniStyle",
+    "UniStyleError",
+    "UnknownNameError",
+    "UsageError",
+    "__version__",
+]
+
+# Imported when asked for, so that `import unistyle` and its smaller parts load without PyTorch and the network.
+_LATER = {
+    "UniStyle": "unistyle.restyle.pipeline",
+    "Result": "unistyle.restyle.result",
+    "Memory": "unistyle.video.memory",
+}
 
 try:
     __version__ = version("unistyle")
@@ -15,9 +49,6 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 
 def __getattr__(name: str) -> object:
-    # Imported when asked for, so that `unistyle.features` and its like load without the network and timm.
-    if name == "UniStyle":
-        from unistyle.restyle.pipeline import UniStyle
-
-        return UniStyle
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

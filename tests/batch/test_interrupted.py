@@ -1,6 +1,6 @@
 """Runs that are killed or interrupted, or whose disk is full, go on where they stopped.
 
-UNISTYLE_KILLS=20 python -m pytest tests/test_interrupted.py
+UNISTYLE_KILLS=20 python -m pytest tests/batch/test_interrupted.py
 """
 
 import errno
@@ -19,6 +19,8 @@ import unistyle.batch.runner
 from tests import command
 from tests.helpers import make_photo
 from unistyle.commands import infer
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("UNISTYLE_KILLS", 4))
 COUNT = 24

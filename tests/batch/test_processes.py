@@ -14,6 +14,8 @@ from tests import command
 from tests.helpers import make_photo
 from unistyle.commands import infer
 
+pytestmark = pytest.mark.slow
+
 COUNT = 60
 # The launcher of several GPUs is the one that starts several processes on CPUs too; `--cpu` starts a single one.
 LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no"]

@@ -2,21 +2,17 @@
 
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from unistyle.checkpoint.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, locate, save_checkpoint
 from unistyle.checkpoint.tensors import VERSION
-from unistyle.data.labelled import LabelledPhoto
 from unistyle.errors import CheckpointError, UnknownNameError
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
-from unistyle.styles.exemplars import choose_exemplars
 
 
 def rewrite(source, target, change_metadata=lambda m: m, change_tensors=lambda t: t):
@@ -182,25 +178,3 @@ def test_nearest_goes_by_the_deepest_level():
     codes = torch.tensor([[100.0, 10.0, 2.0, 0.1], [180.0, 10.0, 1.0, 0.1]])
     assert nearest(own, codes, (1, 1)).tolist() == [1]
     assert nearest(codes, codes, (1, 1)).tolist() == [0, 1]
-
-
-def test_exemplars_are_sure_and_differ(tmp_path):
-    class ColourNetwork:
-        """The code of a photo is its colour; the brighter it is, the surer the material."""
-
-        stylizer = SimpleNamespace(code_sizes=(3, 0), encode=lambda features, region: features)
-
-        def find(self, image):
-            colour = image.mean((-2, -1))[:, None]
-            return colour, torch.stack([colour.mean(-1) * k for k in (0, 0, 9)], dim=1)[..., None].expand(
-                1, 3, 8, 8
-            )
-
-    greys = [5 * i for i in range(20)]
-    photos = [LabelledPhoto(tmp_path / f"{i}.png", label=1) for i in greys]
-    for photo, grey in zip(photos, greys, strict=True):
-        Image.new("RGB", (32, 32), (grey,) * 3).save(photo.path)
-    chosen = [photos.index(p) for p in choose_exemplars(ColourNetwork(), photos, 2, (32, 32))]
-    assert len(set(chosen)) == 2
-    assert min(chosen) >= 15
-    assert choose_exemplars(ColourNetwork(), photos[:2], 2, (32, 32)) == photos[:2]

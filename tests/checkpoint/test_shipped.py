@@ -14,7 +14,7 @@ def test_a_checkout_has_its_own():
 
 def test_an_installed_package_brings_it(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "unistyle"
-    monkeypatch.setattr(shipped.unistyle, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(shipped, "__file__", str(package / "checkpoint" / "shipped.py"))
     assert default_checkpoint() == package / "checkpoints" / NAME
 
 

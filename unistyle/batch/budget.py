@@ -5,16 +5,17 @@ from collections import deque
 
 
 class Budget:
-    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size, when it is alone.
+    """Pixels that may be in memory at a time, shared by threads. One photo may be of any size when it is alone.
 
-    Who waits is served in turn, for a large photo would wait for ever among small ones. Only who holds nothing may
-    wait: two that hold what the other waits for would wait for ever too.
+    Threads that wait are served in turn, because a large photo would wait for ever among small ones. A thread may only
+    wait while it holds nothing: two threads that hold what the other waits for would wait for ever too.
     """
 
     def __init__(self, limit: int):
         self.limit, self.free, self._changed, self._queue = limit, limit, threading.Condition(), deque()
 
     def take(self, pixels: int, wait: bool) -> bool:
+        """Take pixels for a photo, at once or, with `wait`, when there is room. Returns whether they were taken."""
         pixels = min(pixels, self.limit)
         with self._changed:
             if self._queue or self.free < pixels:
@@ -32,6 +33,7 @@ class Budget:
         self._changed.notify_all()  # what is left may do for the next
 
     def give(self, pixels: int) -> None:
+        """Give back what was taken for a photo."""
         with self._changed:
             self.free += min(pixels, self.limit)
             self._changed.notify_all()

@@ -13,21 +13,27 @@ from unistyle.errors import UsageError
 from unistyle.files.folders import SUFFIXES, VIDEO_FORMATS, VIDEO_SUFFIXES
 from unistyle.files.places import Place, is_local, place, relative, search
 from unistyle.files.writing import FORMATS
-from unistyle.restyle.pipeline import MAX_SIZE
+from unistyle.restyle.options import MAX_SIZE
 
 NAMED = 3  # pairs that an error names
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo or video: where it comes from, the file that it becomes, the given mask (None: it has none)."""
+    """One photo or video, and the file that it becomes."""
 
     source: Place
+    """Where the photo or video comes from."""
+
     output: Place
+    """The file that it becomes."""
+
     mask: Place | None = None
+    """The given mask; None: it has none."""
 
     @property
     def mask_output(self) -> Place:
+        """The file that its mask becomes, beside `output`."""
         suffix = self.output.suffix if self.is_video else ".png"
         return self.output.with_name(f"{self.output.stem}.mask{suffix}")
 
@@ -36,17 +42,22 @@ class Job:
         return is_video(self.source)
 
     def outputs(self, save_mask: bool) -> list[Place]:
+        """The files that it becomes; save_mask: with the one of its mask."""
         return [self.output, self.mask_output] if save_mask else [self.output]
 
 
 @dataclass(frozen=True)
 class Search:
-    """jobs; others: the number of files that are no photos; problems: a message for each folder that could not be
-    searched."""
+    """What was found among the inputs of a run."""
 
     jobs: list[Job]
+    """One for each photo and video."""
+
     others: int
+    """The number of files that are neither photos nor videos."""
+
     problems: list[str]
+    """One message for each folder that could not be searched."""
 
 
 def collect(
@@ -58,9 +69,10 @@ def collect(
 ) -> Search:
     """The jobs of input files and folders, which may be addresses of fsspec.
 
-    A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, a photo given by itself `out/<stem>.png`; a
-    video keeps its suffix where that is one of VIDEO_FORMATS, and gets `.mp4` otherwise.
+    A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, and a photo given by itself becomes
+    `out/<stem>.png`. A video keeps its suffix where that is one of VIDEO_FORMATS, and gets `.mp4` otherwise.
     mask: a file, or a folder of masks with the photos' relative paths or stems (`<stem>.mask.*` before `<stem>.*`).
+    save_mask: masks are written too. format: one of FORMATS, for the results of photos.
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
     out = place(out)
@@ -83,6 +95,7 @@ def collect(
 
 
 def is_video(path: Place) -> bool:
+    """Whether a file is a video, by its suffix."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -130,15 +143,20 @@ _real = cache(os.path.realpath)  # of folders, which may hold a million photos
 
 
 def _identity(path: Place) -> str:
-    """The one name of a file or folder, behind all links."""
+    """The one name of a file or folder, behind all links.
+
+    Links that are folders are resolved once for each folder, so that a file takes 3.0 us; its own `realpath` takes
+    9.8 us (20,000 files in one folder). `os.stat` takes 2.5 us, but it takes hard links for one file, which they are
+    not for a writer that renames, and it does not know files that are still to be written.
+    """
     text = str(path)
-    if is_local(path) and (os.path.islink(text) or text[-1] in "./"):
+    if is_local(path) and (os.path.islink(text) or text[-1] in "./"):  # noqa: PTH114 (a million times)
         return _real(text)
     return f"{_folder(path)}/{text.rstrip('/').rpartition('/')[2]}"
 
 
 def _folder(path: Place) -> str:
-    """The one name of the folder of a file. By its text: of a million photos paths would take most of the time."""
+    """The one name of the folder of a file. Cut off the text: 0.1 us, and 1.1 us with `Path.parent`."""
     folder = str(path).rstrip("/").rpartition("/")[0]
     return _real(folder or path.anchor) if is_local(path) else folder
 
@@ -199,17 +217,32 @@ def _check_conflicts(jobs: list[Job], save_mask: bool) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """What is done to every photo; see `infer.py`."""
+    """What is done to every photo."""
 
     strength: float = 1.0
+    """As in `UniStyle.restyle_batch`."""
+
     color: str = "style"
+    """As in `UniStyle.restyle_batch`."""
+
     max_size: int | None = MAX_SIZE
+    """As in `UniStyle.restyle_batch`."""
+
     format: str = "png"
+    """The file format of the results of photos: one of FORMATS."""
+
     masked: bool = False
+    """Masks are given; a job without one fails."""
+
     save_mask: bool = False
+    """Masks are written beside the results."""
+
     overwrite: bool = False
+    """Results that exist are replaced; otherwise they are skipped."""
+
     batch_size: int = 1
+    """Photos of one size that go through the network in one pass at most."""
 
     def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
-        """Files of a job that are still to be written."""
+        """Files of a job that are still to be written. exists: tells whether a file is there."""
         return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]

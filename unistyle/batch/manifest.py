@@ -1,4 +1,4 @@
-"""The record of what was done: `manifest.jsonl` of an output folder, a line a photo."""
+"""The record of what was done: `manifest.jsonl` of an output folder, with one line per photo."""
 
 import json
 import re
@@ -17,9 +17,9 @@ SECONDS = 10  # between writes where files cannot be appended to
 class Manifest:
     """The newest record of each photo, by the file that it becomes.
 
-    Records are appended as photos are done, so that a run that is killed keeps its own. Of several processes the
-    first appends to the manifest and each of the others to a part of its own; `merge` brings them together. Object
-    stores cannot append, so there each process writes a part every few seconds.
+    Records are appended as photos are done, so that a run that is killed keeps them. Where several processes share a
+    run, the first appends to the manifest and each of the others appends to its own part; `merge` brings them
+    together. Object stores cannot append, so each process writes a new part there every few seconds.
     """
 
     def __init__(self, out: Place, process: int = 0):
@@ -29,7 +29,7 @@ class Manifest:
         self._torn = False  # a full disk may take half a line
 
     def read(self) -> dict[str, str]:
-        """Lines by their photo; what is no record, such as half a line, is dropped."""
+        """One line for each photo, by `key`; what is no record, such as half a line, is dropped."""
         lines = {}
         for path in [self.path, *self._left()]:
             text = path.read_bytes().decode(errors="replace") if path.exists() else ""
@@ -51,6 +51,7 @@ class Manifest:
         self.write(self.read().values())
 
     def add(self, record: dict) -> None:
+        """Append a record. Raises OSError; what was written before stays readable. Any thread may call it."""
         with self._lock:
             if is_local(self.path):
                 path = self.path if self.process == 0 else self._part(self.process)
@@ -66,7 +67,7 @@ class Manifest:
                     self._flush()
 
     def close(self) -> None:
-        """Write what waits."""
+        """Write the records that wait for the next part. Raises OSError."""
         with self._lock:
             if self._waiting:
                 self._flush()
@@ -95,6 +96,7 @@ def key(record: dict) -> str:
 
 
 def line(record: dict) -> str:
+    """A record as one line of JSON."""
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode()
@@ -118,7 +120,7 @@ def record(
     materials: dict | None = None,
     styles: dict | None = None,
 ) -> dict:
-    """A line of the manifest."""
+    """What the manifest says about one photo. seconds: what was spent on it."""
     about = dict(input=str(job.source), output=str(job.output), status=status, reason=reason)
     found = dict(materials=materials or {}, styles=styles or {}, seconds=round(seconds, 3))
     return about | found | dict(settings=settings or {})

@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 
 def connect(device: str) -> PartialState:
-    """This process's place among those that a launcher has started."""
+    """This process's place among those that a launcher has started. Raises UsageError where they cannot work
+    together."""
     # Accelerate brings processes together on the CPU only where it is told so. None waits for the slowest in vain.
     cpu = device == "cpu" or not torch.accelerator.is_available()
     state = PartialState(cpu=cpu, timeout=timedelta(days=365))
@@ -31,6 +32,7 @@ def connect(device: str) -> PartialState:
 
 @contextmanager
 def agreeing() -> Iterator[None]:
+    """Raises ProcessLostError where another process has ended, so that nothing can be agreed upon."""
     try:
         yield
     except RuntimeError as error:  # of the connection to a process that has ended
@@ -38,8 +40,8 @@ def agreeing() -> Iterator[None]:
 
 
 def disconnect() -> None:
-    """Take leave of the others. A process that ends without it is now and then aborted at its very end by threads of
-    the connection, and a launcher takes a run that is done for one that failed."""
+    """Take leave of the other processes. Without it the threads of the connection sometimes abort a process at its
+    very end, and a launcher then takes a finished run for one that failed."""
     PartialState().destroy_process_group()
 
 
@@ -52,8 +54,8 @@ def gather(value: T) -> list[T]:
 
 
 def agree(make: Callable[[], T]) -> T:
-    """What `make` returns in this process. Where it cannot in one, all raise the reason: nobody waits for a process
-    that is gone, and one can say it for all."""
+    """What `make` returns in this process. Where it fails in one of them, all raise UsageError with the reason: nobody
+    waits for a process that is gone, and one process can say it for all."""
     made = reason = None
     try:
         made = make()

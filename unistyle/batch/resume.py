@@ -9,9 +9,10 @@ from unistyle.files.places import present
 
 
 def to_do(manifest: Manifest, found: Search, options: Options, settings: dict) -> tuple[list[Job], int]:
-    """Jobs that are left, and how many are finished; brings the manifest up to date with both.
+    """The jobs that are left, and how many are finished. The manifest is brought up to date with both.
 
-    Raises UsageError where finished results were made with other settings.
+    settings: what decides the results, as the manifest keeps it. Raises UsageError where finished results were made
+    with other settings.
     """
     old, exists = manifest.read(), present(manifest.out)
     lines, left, differing = dict(old), [], {}
@@ -43,6 +44,6 @@ def to_do(manifest: Manifest, found: Search, options: Options, settings: dict) -
 
 
 def _skipped(job: Job, before: dict) -> dict:
-    """The record of a result that exists, of which holds what an earlier run found out about it."""
+    """The record of a result that exists. It keeps what an earlier run found out about it."""
     known = {name: before.get(name) for name in ("materials", "styles", "settings")}
     return record(job, "skipped", "the result exists; --overwrite replaces it", **known)

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import unistyle
-
 NAME = "unistyle-materials.safetensors"
 
 
 def default_checkpoint() -> Path:
     """The shipped checkpoint: the file of this checkout, or the one that was installed with the package."""
-    package = Path(unistyle.__file__).parent
+    package = Path(__file__).parents[1]
     checkout = package.parent / "checkpoints" / NAME
     return checkout if checkout.is_file() else package / "checkpoints" / NAME

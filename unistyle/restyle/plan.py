@@ -1,32 +1,110 @@
 """What becomes what, settled once for any number of photos."""
 
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from unistyle.styles.codes import nearest
+from unistyle.errors import UnknownNameError
+from unistyle.files.places import Place, place
+from unistyle.network.model import UniStyleNetwork
+from unistyle.restyle.stack import AnyPhoto, as_photo
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.codes import encode_photo, nearest
+from unistyle.styles.mixing import mix, split_mix
 
 REST = "*"  # in a mapping: every material that it does not name
 
 
 class Target(NamedTuple):
-    """One region: the materials in it, and its candidate styles (names; codes `n d`)."""
+    """One region, and the styles that it may get."""
 
     key: str
+    """The material, or REST."""
+
     materials: tuple[int, ...]
+    """Rows of the vocabulary: the materials that are in the region."""
+
     names: tuple[str, ...]
+    """The candidate styles, in words."""
+
     codes: Tensor
+    """The codes `n d` of the candidate styles."""
 
 
 class Plan(tuple[Target, ...]):
     """What becomes what, resolved once and good for any number of photos."""
 
 
+class Planner:
+    """Makes plans: it looks up the names of styles and encodes style photos."""
+
+    def __init__(
+        self,
+        network: UniStyleNetwork,
+        bank: StyleBank,
+        precision: Callable[[], AbstractContextManager] = nullcontext,
+    ):
+        """precision: makes the context in which the network runs."""
+        self.network, self.bank, self.precision = network, bank, precision
+
+    def plan(self, to: object) -> Plan:
+        """Resolve `to`, as `UniStyle.restyle` describes it. A Plan is returned as it is.
+
+        Raises UnknownNameError for a style or a material that is not known, ImageError for an unusable style photo,
+        ValueError for an empty mapping, a mix with an unusable weight, or something that cannot be a style.
+        """
+        if isinstance(to, Plan):
+            return to
+        mapping = dict(to) if isinstance(to, Mapping) else {REST: to}
+        if not mapping:
+            raise ValueError("an empty mapping restyles nothing; give at least one material and its style")
+        materials = self.network.config.materials
+        if unknown := [key for key in mapping if key != REST and key not in materials]:
+            raise UnknownNameError("material", str(unknown[0]), materials)
+        rest = tuple(i for i, name in enumerate(materials) if name not in mapping)
+        return Plan(
+            Target(key, rest if key == REST else (materials.index(key),), *self._style(style))
+            for key, style in mapping.items()
+        )
+
+    @torch.inference_mode()
+    def _style(self, style: object) -> tuple[tuple[str, ...], Tensor]:
+        """Names and codes `n d` that a style may stand for."""
+        if isinstance(style, str):
+            return self._named(style)
+        if not isinstance(style, AnyPhoto):
+            raise ValueError(
+                f"a style is a name of the bank, a path, a mix or a PIL image; got {type(style).__name__}"
+            )
+        return self._encoded(style, str(style) if isinstance(style, Place) else "photo")
+
+    def _named(self, style: str) -> tuple[tuple[str, ...], Tensor]:
+        if not self.bank.rows(style):
+            # Before any address is looked up, because a part of a mix may be one. A mix may also be too long for the
+            # name of a file, for which `Path.is_file` raises.
+            if not os.path.isfile(style) and (parts := split_mix(style)):  # noqa: PTH113
+                return mix([self._named(part) for part, _ in parts], [weight for _, weight in parts])
+            if (path := place(style)).is_file():
+                return self._encoded(path, style)
+        rows = self.bank.find(style, " A style photo is given as the path of an existing file.")
+        return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.codes[rows]
+
+    def _encoded(self, photo: AnyPhoto, name: str) -> tuple[tuple[str, ...], Tensor]:
+        with self.precision():
+            return (name,), encode_photo(self.network, as_photo(photo))[None]
+
+
 def choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, list[list[int]]]:
-    """Codes `b k d` of the nearest candidates of each target to the photo's own codes `b k d`, and their
-    rows."""
+    """The candidates of each target that are nearest to the photo's own codes.
+
+    own: `b k d`; levels: the channels of each level of a code. Returns codes `b k d` and, for each photo, the row of
+    the chosen candidate of each target.
+    """
     codes, chosen = [], []
     for k, target in enumerate(plan):
         candidates = target.codes.to(own.device)

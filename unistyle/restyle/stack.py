@@ -18,12 +18,16 @@ AnyPhoto = Image.Image | Photo | str | Place
 
 
 class Stack(NamedTuple):
-    """Photos of one size, uint8: rgb `b 3 h w`; visible `b 1 h w`, 0 where transparent, or None for nowhere; mask
-    `b 1 h w` or None."""
+    """Photos of one size, uint8."""
 
     rgb: Tensor
+    """The colours, `b 3 h w`."""
+
     visible: Tensor | None
+    """The opacity, `b 1 h w`, 0 where a photo is transparent; None: no photo has transparency."""
+
     mask: Tensor | None
+    """The given masks, `b 1 h w`; None: none is given."""
 
 
 def opaque(stack: Stack) -> Tensor:
@@ -38,6 +42,7 @@ def opaque(stack: Stack) -> Tensor:
 
 
 def as_photo(photo: AnyPhoto) -> Photo:
+    """A photo that is given as an image or as a path. Raises ImageError, "PATH: REASON", for an unusable file."""
     if isinstance(photo, Photo):
         return photo
     return photo_from_pil(photo) if isinstance(photo, Image.Image) else read_photo(photo)
@@ -58,7 +63,10 @@ def smallest(width: int, height: int, max_size: int | None) -> tuple[int, int]:
 
 
 def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[int, int]) -> Stack:
-    """Photos and masks as tensors, the last row and column repeated up to `size` (width, height)."""
+    """Photos and masks as tensors, the last row and column repeated up to `size` (width, height).
+
+    Raises ImageError for photos of different sizes, or a mask of another size than the photos.
+    """
     if other := {photo.size for photo in photos} - {photos[0].size}:
         raise ImageError(f"photos of sizes {photos[0].size} and {other.pop()} in one batch; wanted one size")
     visible = None

@@ -1,9 +1,10 @@
 """Photos too large for one pass: tiles that share the statistics of the whole photo.
 
-The only thing that ties one place of a photo to all the others is the moments of the regions, at each regional AdaIN.
-They are measured on the tiles, layer after layer, since each layer's depend on those before it; where there are many,
-on a sample of them. Then every tile is restyled with the same ones, and none can be told from its neighbours.
-(The moments of a reduced copy would be had at once, but are those of another scale: `python benchmarks/large.py`.)
+One place of a photo depends on all the others through one thing alone: the moments of the regions, at each regional
+AdaIN. They are measured on the tiles, one layer after the other, because each layer's moments depend on those before
+it. Where there are many tiles, a sample of them is measured. Then every tile is restyled with the same moments, and
+none can be told from its neighbours. The moments of a reduced copy would be quicker, but they are those of another
+scale (`python -m benchmarks.large`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Regions
 
 GRID = STRIDES[-1]  # tiles begin at multiples of the deepest stride, so that every layer sees the same grid
-CORE = 1024  # pixels a side that a tile writes
+CORE = 1024  # pixels per side that a tile writes
 HALO = 96  # pixels around them that it sees besides: what reaches farther does not show
 SAMPLE = 12  # tiles to measure: all of a photo of 3840 x 2160, and of larger ones as much in smaller pieces
 
@@ -29,7 +30,7 @@ Map = Callable[[Callable, Iterable], Iterable]
 
 
 class Tile(NamedTuple):
-    """Rows and columns in pixels: of what is written, and of the window that is seen for it."""
+    """A part of a photo that is written, and the window around it that is seen; each (from, to) in pixels."""
 
     rows: tuple[int, int]
     columns: tuple[int, int]
@@ -55,11 +56,11 @@ def tiles(height: int, width: int, core: int = CORE, halo: int = HALO) -> Iterat
 
 
 class _NeedMomentsError(Exception):
-    """Ends a tile's pass at the first AdaIN whose moments are not known; carries the area `b k 1` and the moments."""
+    """Ends a tile's pass at the first AdaIN whose moments are not known, with the area `b k 1` and moments."""
 
 
 class _TileRegions(Regions):
-    """Regions of a tile that answer with the moments of the photo, as far as these are known, an AdaIN each."""
+    """Regions of a tile that answer with the moments of the photo, as far as they are known, AdaIN by AdaIN."""
 
     def __init__(self, w: Tensor, noise: Tensor, tile: Tile, known: list[Moments]):
         super().__init__(w, noise)

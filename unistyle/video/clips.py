@@ -27,39 +27,42 @@ MISSING = "videos need PyAV: pip install -e '.[video]'"
 # after them, as differences, can say, and a still picture stays still. With `crf` it moves by 4 of 255.
 QUALITY = {"qp": "20", "x264-params": "ipratio=4"}
 SOUND = "aac"  # where a container does not take the sound as it is
-USUAL_RATE, USUAL_SOUND = (
-    25,
-    48_000,
-)  # frames and samples a second, where a file does not say, or none that can be had
-KEPT = {
-    "title",
-    "artist",
-    "album",
-    "date",
-    "comment",
-    "creation_time",
-    "copyright",
-    "location",
-}  # of a file's notes
+USUAL_RATE = 25  # frames per second, where a file does not say
+USUAL_SOUND = 48_000  # samples per second, where the rate of a file is one that SOUND does not take
+# Of the notes of a file.
+KEPT = {"title", "artist", "album", "date", "comment", "creation_time", "copyright", "location"}
 
 
 class Clip(NamedTuple):
-    """What holds for a whole video: upright width and height in pixels, quarter turns counterclockwise to get there,
-    and the number of frames as far as the file tells (None: it does not)."""
+    """What holds for a whole video."""
 
     width: int
+    """In pixels, upright."""
+
     height: int
+    """In pixels, upright."""
+
     turns: int
+    """Quarter turns counterclockwise that bring a frame upright."""
+
     frames: int | None
+    """The number of frames; None: the file does not tell."""
 
 
 class Frame(NamedTuple):
-    """rgb: uint8 `h w 3`, upright; start and duration: in units (seconds), duration 0 where unknown."""
+    """One picture of a video."""
 
     rgb: np.ndarray
+    """uint8 `h w 3`, upright."""
+
     start: int
+    """When it is shown first, in units."""
+
     duration: int
+    """How long it is shown, in units; 0: unknown."""
+
     unit: Fraction
+    """In seconds."""
 
 
 @contextmanager
@@ -72,10 +75,10 @@ def _reading(path: Place) -> Iterator[None]:
 
 
 class Reader:
-    """A video file. Raises ImageError, "PATH: REASON", where it cannot be read or has no picture."""
+    """Reads a video file. Raises ImageError, "PATH: REASON", where it cannot be read or has no picture."""
 
     def __init__(self, path: Path, name: Place):
-        """name: of the file in messages."""
+        """name: what the file is called in messages."""
         if av is None:
             raise ImageError(f"{name}: {MISSING}")
         if not path.is_file():  # to open a pipe would be to wait for its other end
@@ -102,11 +105,11 @@ class Reader:
 
     @property
     def unit(self) -> Fraction:
-        """Of the times of frames, in seconds."""
+        """The unit of the times of frames, in seconds."""
         return self.video.time_base or Fraction(1, 90_000)
 
     def clip(self) -> Clip:
-        """Read the first frame, which only then is passed by."""
+        """What holds for the video, by its first frame. This takes the frame out: open the file anew to read all."""
         with _reading(self.name):
             frame = next(self.container.decode(self.video), None)
         if frame is None:
@@ -149,10 +152,12 @@ class Reader:
 
 
 class Writer:
-    """A file with one picture, and the sound and subtitles of another. remarks: what is not kept as it was."""
+    """Writes a file with frames of its own, and the sound and subtitles of another. `remarks` says what is not kept as
+    it was."""
 
     def __init__(self, path: Path, kind: str, clip: Clip, like: Reader, sound: bool = True):
-        """kind: a suffix of VIDEO_FORMATS. sound: whether that of `like` comes along."""
+        """kind: a suffix of VIDEO_FORMATS. clip: the size of the frames. like: the other file. sound: whether its sound
+        and subtitles come along."""
         format, self.remarks = VIDEO_FORMATS[kind], []
         options = {} if format == "matroska" else {"movflags": "+faststart"}
         self.container = av.open(str(path), "w", format=format, container_options=options)
@@ -205,6 +210,7 @@ class Writer:
         self.others[stream.index] = own, copied
 
     def frame(self, frame: Frame) -> None:
+        """Write the next frame, of the size of the clip."""
         picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
         picture = picture.reformat(format=self.video.pix_fmt, dst_colorspace=_matrix(self.colorspace),
                                    dst_color_range=ColorRange.MPEG, interpolation=_exact())  # fmt: skip
@@ -222,7 +228,7 @@ class Writer:
             self.container.mux(packet)
 
     def _in_samples(self, frame: "av.AudioFrame", index: int) -> "av.AudioFrame":
-        """The frame with its time in samples: those of old containers are too coarse for one after the other."""
+        """The frame with its time in samples: the times of old containers are too coarse to follow each other."""
         start = round((frame.time or 0) * frame.sample_rate)
         frame.pts, frame.time_base = self._samples.setdefault(index, start), Fraction(1, frame.sample_rate)
         self._samples[index] += frame.samples
@@ -235,12 +241,12 @@ class Writer:
 
 
 def _exact() -> int:
-    """Conversion between RGB and YUV there and back with the least loss: none of luminance, hardly any of colour."""
+    """The conversion between RGB and YUV that loses least, there and back: no luminance, and hardly any colour."""
     i = Interpolation
     return i.BICUBIC | i.ACCURATE_RND | i.FULL_CHR_H_INT | i.FULL_CHR_H_INP
 
 
 def _matrix(colorspace: int) -> "Colorspace":
-    """Of H.273, as files have it, the matrix; what is not said is taken as BT.601, there and back."""
+    """The colour matrix for a number of H.273, as files have it. Where a file says none, BT.601 is taken both ways."""
     known = {1: Colorspace.ITU709, 4: Colorspace.FCC, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
     return known.get(colorspace, Colorspace.ITU601)

@@ -1,10 +1,10 @@
 """What is kept from frame to frame of a video, so that it does not flicker: styles, masks and moments.
 
-A frame alone is restyled the same every time, but two frames are never quite equal: noise moves the mask and the
-moments of its region, and with them the texture of the whole region. Both are therefore averaged over time, each new
-frame with a share. A mask is averaged only where the picture stands still, so that it does not lag behind an object
-that moves. And the stylizer's noise, which becomes texture, moves with the picture as a whole: left where it is,
-texture would stand still like dirt on the lens while the camera moves.
+One frame is restyled the same every time, but two frames are never quite equal. Noise moves the mask and the moments
+of its region, and with them the texture of the whole region. Both are therefore averaged over time, and each new frame
+has a share. A mask is averaged only where the picture stands still, so that it does not lag behind an object that
+moves. The stylizer's noise, which becomes texture, moves with the picture as a whole. Left where it is, texture would
+stand still like dirt on the lens while the camera moves.
 """
 
 from collections import defaultdict
@@ -20,11 +20,11 @@ from unistyle.maths.features import luminance
 from unistyle.maths.resizing import resize_regions
 from unistyle.network.stylizer import Regions
 
-SMOOTHING = 0.8  # of an average, the part that stays at the next frame; `python benchmarks/flicker.py`
+SMOOTHING = 0.8  # of an average, the part that stays at the next frame; `python -m benchmarks.flicker`
 # Change of a place's colour, in [0, 1], at which a third of the average stays. The noise of a camera, averaged over
 # the pixels of a place of the mask, is well below it.
 MOVES = 0.03
-THUMBNAIL = 32  # places a side of the luminance that tells a cut
+THUMBNAIL = 32  # places per side of the luminance that tells a cut
 # A frame begins another scene where places differ by this share of their contrast, which motion may do as well, and
 # this share of the histogram is another, which motion does not do. Both held for all of 80 pairs of photos, and for one
 # of 80 photos that moved by a tenth of its width in one frame.
@@ -37,7 +37,7 @@ NOTHING = 1e-6  # of the frame: what a region weighs at least, so that of an emp
 
 
 class _Average:
-    """Exponential averages of tensors, in which each new value has its worth; what stays equal stays so to the bit."""
+    """Exponential averages of tensors. Each new value counts by its worth; what stays equal stays so to the bit."""
 
     def __init__(self, smoothing: float):
         self.smoothing, self.weight, self.values = smoothing, None, None
@@ -54,8 +54,8 @@ class _Average:
 
 
 class _Remembered(Regions):
-    """Regions that answer with moments averaged over frames, an average for each AdaIN in order, and with noise that
-    lies where the picture does."""
+    """Regions whose moments are averaged over frames, with one average for each AdaIN in order, and whose noise moves
+    with the picture."""
 
     def __init__(self, w: Tensor, noise: Tensor, averages: dict[int, _Average], moved: tuple[int, int], of):
         """moved: rows and columns by which the picture has gone up and left so far, in a frame of so many (`of`)."""
@@ -73,14 +73,19 @@ class _Remembered(Regions):
 
 
 class Memory:
-    """Of one video, whose frames are given in order, one at a time, to `UniStyle.restyle(..., memory=memory)`.
+    """What is kept of one video, whose frames are given in order, one at a time, to `UniStyle.restyle`:
 
-    smoothing: from 0, every frame by itself, to below 1; of an average of masks or moments, the part that stays at
-    the next frame. A cut starts both anew; the exemplar of a style is kept, from the first frame on that has
-    something of its region. cuts: the number of cuts so far. Raises ValueError for a smoothing out of range.
+        memory = Memory()
+        for frame in frames:
+            result = model.restyle(frame, "stone", memory=memory)
+
+    A cut starts the averages of masks and moments anew. The exemplar of a style is kept from the first frame on that
+    has something of its region. `cuts` is the number of cuts so far.
     """
 
     def __init__(self, smoothing: float = SMOOTHING):
+        """smoothing: of an average of masks or moments, the part that stays at the next frame; from 0, which is every
+        frame by itself, to below 1. Raises ValueError for another number."""
         if not 0 <= smoothing < 1:
             raise ValueError(
                 f"smoothing {smoothing}; wanted a number from 0 (none) to below 1 (0.8: the default)"

@@ -1,4 +1,4 @@
-"""Videos in, restyled videos out: a pass a frame, with a memory from frame to frame (`temporal`)."""
+"""Videos in, restyled videos out: one pass per frame, with a memory from frame to frame."""
 
 import shutil
 import sys
@@ -16,26 +16,34 @@ from PIL import Image
 from tqdm import tqdm
 
 from unistyle.batch.jobs import Job, Options
-from unistyle.batch.journal import FATAL, Counts
-from unistyle.batch.manifest import Manifest, record
-from unistyle.errors import ImageError, OutputError
+from unistyle.batch.journal import Counts, Journal, progress_bar, reason, stop_if_fatal
+from unistyle.batch.manifest import Manifest
+from unistyle.errors import ImageError
 from unistyle.files.atomic import atomic
 from unistyle.files.photos import Photo, read_mask
 from unistyle.files.places import Place, is_local, write_whole
-from unistyle.restyle.pipeline import FOUND, Result, UniStyle
+from unistyle.restyle.passes import FOUND
+from unistyle.restyle.pipeline import UniStyle
 from unistyle.restyle.plan import Plan
+from unistyle.restyle.result import Result
 from unistyle.video.clips import Clip, Frame, Reader, Writer, av
 from unistyle.video.memory import SMOOTHING, Memory
 
 
 class Done(NamedTuple):
-    """A video that is written: frames, materials (share of the frame, the mean over frames), styles, and in words
-    what was not kept as it was."""
+    """A video that is written."""
 
     frames: int
+    """The number of frames."""
+
     materials: dict[str, float]
+    """Material -> its share of the frame in [0, 1], the mean over all frames."""
+
     styles: dict[str, str]
+    """Material -> the style that was used, as in `Result`."""
+
     remarks: list[str]
+    """In words, what was not kept as it was."""
 
 
 @dataclass
@@ -46,9 +54,17 @@ class Videos:
     plan: Plan
     options: Options
     manifest: Manifest
+    """The record of the output folder."""
     settings: dict
+    """What decides the results, for each record."""
     smoothing: float = SMOOTHING
+    """As in `Memory`."""
+
     counts: Counts = field(default_factory=Counts)
+    """What became of the videos so far."""
+
+    def __post_init__(self):
+        self.journal = Journal(self.manifest, self.settings, self.counts)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Work through the jobs. Raises OutputError, and KeyboardInterrupt at once: of the video in work no file is
@@ -58,26 +74,15 @@ class Videos:
             try:
                 done = self.restyle(job)
             except Exception as error:  # one bad video does not take the others with it
-                if getattr(error, "errno", None) in FATAL:
-                    raise OutputError(f"cannot write to {job.output.parent}: {error.strerror}") from error
-                self._note(job, "failed", start, reason=_reason(job, error))
+                stop_if_fatal(error, job.output)
+                seconds = time.perf_counter() - start
+                self.journal.note(job, "failed", _reason(job, error), seconds, more=dict(frames=0))
                 continue
             for remark in done.remarks:
                 tqdm.write(f"{job.source}: {remark}", file=sys.stderr)
-            about = dict(materials=done.materials, styles=done.styles)
-            self._note(job, "written", start, frames=done.frames, **about)
-        self.manifest.close()
-
-    def _note(self, job: Job, status: str, start: float, frames: int = 0, **about) -> None:
-        setattr(self.counts, status, getattr(self.counts, status) + 1)
-        if status == "failed":
-            tqdm.write(f"failed: {about['reason']}", file=sys.stderr)
-        seconds = time.perf_counter() - start
-        line = record(job, status, seconds=seconds, settings=self.settings, **about) | dict(frames=frames)
-        try:
-            self.manifest.add(line)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.manifest.path}: {error.strerror or error}") from error
+            found, more = dict(materials=done.materials, styles=done.styles), dict(frames=done.frames)
+            self.journal.note(job, "written", None, time.perf_counter() - start, found, more)
+        self.journal.close()
 
     def restyle(self, job: Job) -> Done:
         """Write the files of a job that are missing. Raises ImageError for a video or a mask that is not usable."""
@@ -104,7 +109,7 @@ class Videos:
     ) -> Done:
         memory, shares, styles, count = Memory(self.smoothing), Counter(), {}, 0
         writers = [writer for writer in (image, masks) if writer]
-        with self._bar(clip, reader.name) as progress:
+        with progress_bar(clip.frames, "frame", reader.name.name) as progress:
             for part in reader.read(clip):
                 if not isinstance(part, Frame):
                     for writer in writers:
@@ -130,11 +135,6 @@ class Videos:
             [photo], self.plan, masks, o.strength, o.color, o.max_size, memory=memory
         )[0]
 
-    def _bar(self, clip: Clip, name: Place) -> tqdm:
-        # In a log file a line a minute is enough.
-        often = 0.1 if sys.stderr.isatty() else 60
-        return tqdm(total=clip.frames, unit="frame", desc=name.name, mininterval=often, maxinterval=often)
-
 
 def _pixels(image: Image.Image) -> np.ndarray:
     """uint8 `h w 3` of an image in colour or grey."""
@@ -142,13 +142,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _reason(job: Job, error: Exception) -> str:
-    if isinstance(error, ImageError):
-        reason = str(error)
-    elif isinstance(error, av.FFmpegError if av else ()):
-        reason = f"cannot write {job.output}: {error.strerror or error}"
-    else:
-        reason = f"{type(error).__name__}: {error}"
-    return reason if str(job.source) in reason else f"{job.source}: {reason}"
+    if av and isinstance(error, av.FFmpegError):  # of a writer; a reader raises ImageError
+        error = ImageError(f"cannot write {job.output}: {error.strerror or error}")
+    return reason(job, error)
 
 
 @contextmanager

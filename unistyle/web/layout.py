@@ -3,26 +3,49 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+from unistyle.errors import UsageError
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.web.page import OWN, STAYS, Page, gr, visible
 
+MISSING = "the page needs Gradio: pip install -e '.[demo]'"
 MAX_FILE = "50mb"  # of an upload
-
-
 KEPT = 3600  # seconds after which a file goes where the browser never said that it left
-
-
+AT_ONCE = dict(queue=False, api_visibility="private")
+IN_TURN = dict(concurrency_id="network", concurrency_limit=1, api_visibility="private")
 CSS = """
 .gradio-container {width: 100%; max-width: 1200px !important; margin: auto}
 .legend span {white-space: nowrap}
 """
 
 
-def dots(colors: Iterable[str]) -> str:
-    """CSS that puts the colours of materials before their choices."""
-    rule = '#material-{} [data-testid="block-info"]::before {{content: "\\25cf  "; color: {}}}'
-    return "\n".join(rule.format(i, color) for i, color in enumerate(colors))
+class _Photo(NamedTuple):
+    """The column for the photo."""
+
+    photo: "gr.File"
+    found: "gr.Column"
+    shown: "gr.Image"
+    key: "gr.HTML"
+
+
+class _Choices(NamedTuple):
+    """The column for what becomes what."""
+
+    panel: "gr.Column"
+    materials: list["gr.Dropdown"]
+    style: "gr.File"
+    strength: "gr.Slider"
+    keep: "gr.Checkbox"
+    go: "gr.Button"
+
+
+class _Results(NamedTuple):
+    """The row for the result."""
+
+    row: "gr.Row"
+    slider: "gr.ImageSlider"
+    files: list["gr.DownloadButton"]
 
 
 def layout(page: Page) -> "gr.Blocks":
@@ -31,34 +54,34 @@ def layout(page: Page) -> "gr.Blocks":
     with gr.Blocks(title="UniStyle", analytics_enabled=False, delete_cache=(KEPT // 6, KEPT)) as blocks:
         gr.Markdown("# UniStyle\nDrop a photo, see which materials are in it, and say what each becomes.")
         with gr.Row():
-            with gr.Column(min_width=300):
-                photo = gr.File(label="Photo, up to 50 MB; removed when you leave", height=140)
-                with gr.Column(visible=False) as found:
-                    shown = gr.Image(label="Found in the photo", interactive=False, buttons=["fullscreen"])
-                    key = gr.HTML(elem_classes="legend")
-            with gr.Column(min_width=300, visible=False) as panel:
-                choices = [_choice(page.model, name, i) for i, name in enumerate(page.model.materials)]
-                style = gr.File(label="Your own style photo (optional)", height=140)
-                strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
-                keep = gr.Checkbox(label="Keep the photo's colours, take the texture alone")
-                go = gr.Button("Restyle", variant="primary")
-        with gr.Row(visible=False) as results:
-            with gr.Column(scale=3, min_width=300):
-                slider = gr.ImageSlider(label="Before | after", interactive=False, buttons=["fullscreen"])
-            with gr.Column(scale=1, min_width=200):
-                files = [gr.DownloadButton(f"Download {what}") for what in ("result", "mask")]
-        at_once = dict(queue=False, api_visibility="private")
-        in_turn = dict(concurrency_id="network", concurrency_limit=1, api_visibility="private")
-        dropped = gr.on([photo.upload, photo.clear], lambda: [visible(False)] * 3, None, [found, panel, results],
-                        **at_once)  # fmt: skip
-        looked = dropped.then(page.look, photo, [photo, shown, key, found, panel, *choices], **in_turn)
-        taken = gr.on([style.upload, style.clear], page.take_style, style, style, **in_turn)
-        for tried, file in ((looked, photo), (taken, style)):  # a file of no use makes room for another
-            tried.failure(lambda: None, None, file, **at_once)
-        done = go.click(page.restyle, [strength, keep, *choices], [slider, *files], **in_turn)
-        done.success(lambda: visible(True), None, results, scroll_to_output=True, **at_once)
+            photo, choices = _photo(), _choices(page.model)
+        results = _results()
+        _on_photo(page, photo, choices, results)
+        _on_style(page, choices.style)
+        _on_restyle(page, choices, results)
         blocks.unload(page.leave)
     return blocks
+
+
+def _photo() -> _Photo:
+    with gr.Column(min_width=300):
+        photo = gr.File(label="Photo, up to 50 MB; removed when you leave", height=140)
+        with gr.Column(visible=False) as found:
+            shown = gr.Image(label="Found in the photo", interactive=False, buttons=["fullscreen"])
+            key = gr.HTML(elem_classes="legend")
+    return _Photo(photo, found, shown, key)
+
+
+def _choices(model: UniStyle) -> _Choices:
+    with gr.Column(min_width=300, visible=False) as panel:
+        return _Choices(
+            panel,
+            [_choice(model, name, i) for i, name in enumerate(model.materials)],
+            gr.File(label="Your own style photo (optional)", height=140),
+            gr.Slider(0, 1, 1, step=0.05, label="Strength"),
+            gr.Checkbox(label="Keep the photo's colours, take the texture alone"),
+            gr.Button("Restyle", variant="primary"),
+        )
 
 
 def _choice(model: UniStyle, material: str, i: int) -> "gr.Dropdown":
@@ -66,8 +89,50 @@ def _choice(model: UniStyle, material: str, i: int) -> "gr.Dropdown":
     return gr.Dropdown(choices, value=STAYS, label=material, filterable=False, elem_id=f"material-{i}")
 
 
+def _results() -> _Results:
+    with gr.Row(visible=False) as row:
+        with gr.Column(scale=3, min_width=300):
+            slider = gr.ImageSlider(label="Before | after", interactive=False, buttons=["fullscreen"])
+        with gr.Column(scale=1, min_width=200):
+            files = [gr.DownloadButton(f"Download {what}") for what in ("result", "mask")]
+    return _Results(row, slider, files)
+
+
+def _on_photo(page: Page, photo: _Photo, choices: _Choices, results: _Results) -> None:
+    """A photo that is dropped is looked at."""
+    file, parts = photo.photo, [photo.found, choices.panel, results.row]
+    dropped = gr.on([file.upload, file.clear], lambda: [visible(False)] * 3, None, parts, **AT_ONCE)
+    outputs = [file, photo.shown, photo.key, photo.found, choices.panel, *choices.materials]
+    looked = dropped.then(page.look, file, outputs, **IN_TURN)
+    looked.failure(lambda: None, None, file, **AT_ONCE)  # a file of no use makes room for another
+
+
+def _on_style(page: Page, style: "gr.File") -> None:
+    """A style photo that is dropped is taken."""
+    taken = gr.on([style.upload, style.clear], page.take_style, style, style, **IN_TURN)
+    taken.failure(lambda: None, None, style, **AT_ONCE)
+
+
+def _on_restyle(page: Page, choices: _Choices, results: _Results) -> None:
+    """The button restyles the photo and shows the result."""
+    inputs = [choices.strength, choices.keep, *choices.materials]
+    done = choices.go.click(page.restyle, inputs, [results.slider, *results.files], **IN_TURN)
+    done.success(lambda: visible(True), None, results.row, scroll_to_output=True, **AT_ONCE)
+
+
+def dots(colors: Iterable[str]) -> str:
+    """CSS that puts the colours of materials before their choices."""
+    rule = '#material-{} [data-testid="block-info"]::before {{content: "\\25cf  "; color: {}}}'
+    return "\n".join(rule.format(i, color) for i, color in enumerate(colors))
+
+
 def serve(model: UniStyle, root: Path, host: str = "127.0.0.1", port: int = 7860) -> "gr.Blocks":
-    """Start to serve the page, with its files in a folder. Raises OSError for a port that is taken."""
+    """Start to serve the page, with its files in the folder `root`.
+
+    Raises UsageError where Gradio is not installed or the model has no styles, and OSError for a port that is taken.
+    """
+    if gr is None:
+        raise UsageError(MISSING)
     # Fonts of the visitor's own, where Gradio's are from elsewhere.
     fonts = dict(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     page = Page(model, root)

@@ -1,6 +1,5 @@
 """What the visitors of a page leave on disk, and that it goes when they do."""
 
-import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -12,21 +11,29 @@ from unistyle.errors import ImageError
 
 @dataclass
 class Visit:
-    """What is kept while somebody is on the page: a folder, and in it a part for each purpose; the photo and the
-    style photo that were dropped."""
+    """What is kept while somebody is on the page."""
 
     folder: Path
+    """The folder for all of it."""
+
     parts: dict[str, Path] = field(default_factory=dict)
+    """Folders in it, by their purpose."""
+
     photo: Path | None = None
+    """The photo that was dropped."""
+
     style: Path | None = None
+    """The style photo that was dropped."""
 
     def renew(self, part: str) -> Path:
-        """An empty folder in place of the older one, of a new name: browsers keep what they saw at an address."""
+        """An empty folder for a part, in place of the older one. Its name is new, because browsers keep what they saw
+        at an address."""
         self.remove(part)
         self.parts[part] = Path(tempfile.mkdtemp(dir=self.folder))
         return self.parts[part]
 
     def remove(self, part: str) -> None:
+        """Remove the folder of a part, if it has one."""
         if part in self.parts:
             shutil.rmtree(self.parts.pop(part), ignore_errors=True)
 
@@ -34,7 +41,7 @@ class Visit:
         """Move what was dropped into a part. Raises ImageError where it is gone."""
         path = self.renew(part) / Path(upload).name
         try:
-            os.replace(upload, path)
+            Path(upload).replace(path)
         except FileNotFoundError:
             raise ImageError(f"{path.name}: it is no longer here; drop it again") from None
         with suppress(OSError):  # the folder that Gradio made for it, unless it holds another
