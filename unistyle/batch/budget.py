@@ -12,7 +12,8 @@ class Budget:
     """
 
     def __init__(self, limit: int):
-        self.limit, self.free, self._changed, self._queue = limit, limit, threading.Condition(), deque()
+        self.limit, self.free, self._changed = limit, limit, threading.Condition()
+        self._queue: deque[object] = deque()
 
     def take(self, pixels: int, wait: bool) -> bool:
         """Take pixels for a photo, at once or, with `wait`, when there is room. Returns whether they were taken."""

@@ -75,11 +75,11 @@ def collect(
     save_mask: masks are written too. format: one of FORMATS, for the results of photos.
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
-    out = place(out)
+    folder = place(out)
     _real.cache_clear()
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; give a folder")
-    photos, others, problems = _photos([place(given) for given in inputs], out)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file; give a folder")
+    photos, others, problems = _photos([place(given) for given in inputs], folder)
     if not photos:
         raise UsageError(
             f"no image in {', '.join(map(str, inputs))} ({others} other files); give photos or folders of them"
@@ -87,7 +87,7 @@ def collect(
         )
     masks = _masks(None if mask is None else place(mask), [name for _, name in photos])
     jobs = [
-        Job(source, out / (name.removesuffix(source.suffix) + _suffix(source, format)), own)
+        Job(source, folder / (name.removesuffix(source.suffix) + _suffix(source, format)), own)
         for (source, name), own in zip(photos, masks, strict=True)
     ]
     _check_conflicts(jobs, save_mask)
@@ -109,7 +109,9 @@ def _suffix(source: Place, format: str) -> str:
 def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, str]], int, list[str]]:
     """Photos and videos with their names below the folder that they were found in, the number of other files,
     problems."""
-    photos, others, problems = [], 0, []
+    photos: list[tuple[Place, str]] = []
+    problems: list[str] = []
+    others = 0
     for given in inputs:
         if given.is_dir():
             files, unsearched = search(given)

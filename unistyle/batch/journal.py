@@ -97,5 +97,5 @@ def reason(job: Job, error: Exception) -> str:
 
 def stop_if_fatal(error: Exception, output: Place) -> None:
     """Raises OutputError for an error in writing a file that every further file would meet as well."""
-    if getattr(error, "errno", None) in FATAL:
+    if isinstance(error, OSError) and error.errno in FATAL:
         raise OutputError(f"cannot write to {output.parent}: {error.strerror}") from error

@@ -73,7 +73,8 @@ class _Admission:
     """Takes room for a photo as soon as its size is known, before its pixels are decoded."""
 
     def __init__(self, take: Callable[[int], None]):
-        self.take, self.pixels, self.error = take, 0, None
+        self.take, self.pixels = take, 0
+        self.error: Exception | None = None
 
     def __call__(self, size: tuple[int, int]) -> None:
         pixels = size[0] * size[1]
@@ -81,7 +82,7 @@ class _Admission:
             self.take(pixels)
         except (
             Exception
-        ) as error:  # of the photos before this one, which the reader would take for its file's
+        ) as error:  # of the photos before this one; the reader would take it for its own file's
             self.error = error
             raise
         self.pixels = pixels

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterable
 
+from upath import UPath
+
 from unistyle.batch.jobs import Job
 from unistyle.files.places import Place, is_local, write_whole
 
@@ -25,7 +27,8 @@ class Manifest:
     def __init__(self, out: Place, process: int = 0):
         self.out, self.process = out, process
         self.path = out / NAME
-        self._lock, self._waiting, self._parts, self._written = threading.Lock(), [], 0, time.monotonic()
+        self._lock, self._parts, self._written = threading.Lock(), 0, time.monotonic()
+        self._waiting: list[str] = []
         self._torn = False  # a full disk may take half a line
 
     def read(self) -> dict[str, str]:
@@ -83,11 +86,11 @@ class Manifest:
 
     def _left(self) -> list[Place]:
         """Parts, the oldest first."""
-        if not is_local(self.out):
+        if isinstance(self.out, UPath):
             self.out.fs.invalidate_cache()  # which does not know what other processes have written
         found = self.out.glob("manifest.*.jsonl") if self.out.exists() else ()
-        parts = [path for path in found if PART.fullmatch(path.name)]
-        return sorted(parts, key=lambda path: [int(n) for n in PART.fullmatch(path.name)[1].split("-")])
+        parts = [(match, path) for path in found if (match := PART.fullmatch(path.name))]
+        return [path for _, path in sorted(parts, key=lambda part: [int(n) for n in part[0][1].split("-")])]
 
 
 def key(record: dict) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from accelerate import PartialState
@@ -63,7 +63,7 @@ def agree(make: Callable[[], T]) -> T:
         reason = str(error) or type(error).__name__
     if reasons := [each for each in gather(reason) if each is not None]:
         raise UsageError(reasons[0])
-    return made
+    return cast(T, made)  # without a reason it was made
 
 
 def broadcast(value: T) -> T:

@@ -15,7 +15,8 @@ def to_do(manifest: Manifest, found: Search, options: Options, settings: dict) -
     with other settings.
     """
     old, exists = manifest.read(), present(manifest.out)
-    lines, left, differing = dict(old), [], {}
+    lines, left = dict(old), []
+    differing: dict[str, tuple] = {}
     for job in found.jobs:
         name, missing = str(job.output), options.missing(job, exists)
         before = json.loads(old.get(name, "{}"))
@@ -45,5 +46,6 @@ def to_do(manifest: Manifest, found: Search, options: Options, settings: dict) -
 
 def _skipped(job: Job, before: dict) -> dict:
     """The record of a result that exists. It keeps what an earlier run found out about it."""
-    known = {name: before.get(name) for name in ("materials", "styles", "settings")}
-    return record(job, "skipped", "the result exists; --overwrite replaces it", **known)
+    reason, kept = "the result exists; --overwrite replaces it", before.get
+    known = dict(settings=kept("settings"), materials=kept("materials"), styles=kept("styles"))
+    return record(job, "skipped", reason, 0.0, **known)

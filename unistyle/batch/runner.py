@@ -86,7 +86,7 @@ class Runner:
     def _restyle(self, batch: list[Item]) -> None:
         start, o = time.perf_counter(), self.options
         photos = [item.photo for item in batch]
-        masks = [item.mask for item in batch] if o.masked else None
+        masks = [item.mask for item in batch if item.mask] if o.masked else None
         try:
             with self.slots:
                 results = self.model.restyle_batch(photos, self.plan, masks, o.strength, o.color, o.max_size)

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -13,7 +13,7 @@ SAME = 2  # seconds in which another signal is the same one: a launcher passes o
 T = TypeVar("T")
 
 
-class Workers:
+class Workers(Generic[T]):
     """Threads that each take the next piece, until none is left, one thread fails or Ctrl-C comes."""
 
     def __init__(self, count: int, work: Callable[[T], object], begin: Callable[[], object] = lambda: None):

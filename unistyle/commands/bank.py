@@ -10,16 +10,17 @@ from tqdm import tqdm
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.checkpoint.tensors import STYLE, is_kind
-from unistyle.commands.arguments import argument, parser_of_commands, run_command, whole_number
+from unistyle.commands.arguments import Commands, argument, parser_of_commands, run_command, whole_number
 from unistyle.errors import UsageError
-from unistyle.evaluation.thumbnails import thumbnails as bank_sheet
+from unistyle.evaluation.sheets import bank_sheet
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.bank import StyleBank
+from unistyle.styles.choice import pick
 from unistyle.styles.codes import code_space
-from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplars, style_folders
+from unistyle.styles.exemplars import bank_of, own_mask, read_exemplars, style_folders
 
 
 @dataclass
@@ -213,7 +214,7 @@ def _news(before: StyleBank, after: StyleBank) -> str:
     return ", ".join("/".join(name) for name in new) or "nothing, as all of it was there"
 
 
-COMMANDS = {
+COMMANDS: Commands = {
     "list": (List, show),
     "add": (Add, add),
     "remove": (Remove, remove),

@@ -9,7 +9,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from unistyle.checkpoint.shipped import default_checkpoint
-from unistyle.commands.arguments import argument, number, parser_of_commands, run_command, whole_number
+from unistyle.commands.arguments import (
+    Commands,
+    argument,
+    number,
+    parser_of_commands,
+    run_command,
+    whole_number,
+)
 from unistyle.evaluation.failures import failure_sheet, failures
 from unistyle.evaluation.measures import (
     evaluate_bank,
@@ -26,7 +33,7 @@ from unistyle.evaluation.methods import (
     photo_method,
     whole_method,
 )
-from unistyle.evaluation.pairs import make_pairs, photo_name, split_photos
+from unistyle.evaluation.pairs import annotated_split, make_pairs, photo_name
 from unistyle.evaluation.rows import Row, table, write_rows
 from unistyle.evaluation.sheets import contact_sheet, sheet_photos
 from unistyle.files.writing import save_png
@@ -152,16 +159,16 @@ def method_of(settings: Style, vgg) -> Method:
 
 
 def style_rows(settings: Style) -> Iterator[Row]:
-    contents = split_photos(settings.data, settings.split)
+    contents = annotated_split(settings.data, settings.split)
     vgg = read_vgg(settings.vgg_weights).to(settings.device)
     method = method_of(settings, vgg)
-    styles = contents + split_photos(settings.data, "train")
+    styles = contents + annotated_split(settings.data, "train")
     pairs = make_pairs(contents, styles, settings.pairs, settings.seed)
     yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, settings.device)
 
 
 def bank_rows(settings: Bank) -> Iterator[Row]:
-    contents, train = split_photos(settings.data, settings.split), split_photos(settings.data, "train")
+    contents, train = annotated_split(settings.data, settings.split), annotated_split(settings.data, "train")
     model, vgg = _model(settings), read_vgg(settings.vgg_weights).to(settings.device)
     pairs = make_pairs(contents, contents + train, settings.pairs, settings.seed)
     exemplars = {photo_name(photo): photo for photo in contents + train}
@@ -169,12 +176,12 @@ def bank_rows(settings: Bank) -> Iterator[Row]:
 
 
 def mask_rows(settings: Masks) -> Iterator[Row]:
-    photos = split_photos(settings.data, settings.split)
+    photos = annotated_split(settings.data, settings.split)
     yield from evaluate_masks(_model(settings).network, tqdm(photos, desc="masks"), settings.device)
 
 
 def outside_rows(settings: Outside) -> Iterator[Row]:
-    photos, model = split_photos(settings.data, settings.split), _model(settings)
+    photos, model = annotated_split(settings.data, settings.split), _model(settings)
     yield from evaluate_outside(model, tqdm(photos, desc="outside"), model.styles)
 
 
@@ -188,13 +195,13 @@ def report(rows_of: Callable[..., Iterator[Row]], settings: Measured) -> None:
 
 
 def draw_sheet(settings: Sheet) -> None:
-    photos, model = sheet_photos(split_photos(settings.data, settings.split)), _model(settings)
+    photos, model = sheet_photos(annotated_split(settings.data, settings.split)), _model(settings)
     sheet = contact_sheet(model, tqdm(photos, desc="sheet"), settings.styles or model.styles)
     save_png(sheet, settings.out)
 
 
 def draw_failures(settings: Failures) -> None:
-    photos, network = split_photos(settings.data, settings.split), _model(settings).network
+    photos, network = annotated_split(settings.data, settings.split), _model(settings).network
     failed = failures(
         lambda image: predicted_mask(network, image.to(settings.device)), tqdm(photos, desc="masks")
     )
@@ -205,7 +212,7 @@ def draw_failures(settings: Failures) -> None:
         print(f"{kind}: {len(group)} of {len(photos)}: {names}")
 
 
-COMMANDS = {
+COMMANDS: Commands = {
     "style": (Style, partial(report, style_rows)),
     "bank": (Bank, partial(report, bank_rows)),
     "masks": (Masks, partial(report, mask_rows)),

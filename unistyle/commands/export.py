@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import ImageOps
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
-from unistyle.commands.arguments import argument, parser_of_commands, run_command
+from unistyle.commands.arguments import Commands, argument, parser_of_commands, run_command
 from unistyle.export.check import CHECK_SIZES, TOLERANCE, check
 from unistyle.export.programs import export_onnx, export_torch
 from unistyle.files.photos import read_image
@@ -79,7 +79,7 @@ def compare(settings: Check) -> int:
     return int(worst > TOLERANCE)
 
 
-COMMANDS = {
+COMMANDS: Commands = {
     "onnx": (Onnx, partial(write, export_onnx)),
     "torch": (Torch, partial(write, export_torch)),
     "check": (Check, compare),

@@ -28,7 +28,8 @@ from unistyle.files.places import place, remove_leftovers
 from unistyle.files.samples import sample_photos
 from unistyle.files.writing import FORMATS
 from unistyle.restyle.cpu import keep_freed_memory
-from unistyle.restyle.pipeline import COLORS, MAX_SIZE, UniStyle
+from unistyle.restyle.options import COLORS, MAX_SIZE
+from unistyle.restyle.pipeline import UniStyle
 from unistyle.restyle.plan import REST, Plan
 from unistyle.video.memory import SMOOTHING
 from unistyle.video.runner import Videos

@@ -67,7 +67,8 @@ def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image
             (as_bytes(a).int() - as_bytes(b).int()).abs() for a, b in zip(got, wanted, strict=True)
         )
         share, covered = (x.float().mean().item() for x in (image > 0, wanted[1] > 0))
-        yield Difference(tuple(photo.shape[-2:]), int(image.max()), int(alpha.max()), share, covered)
+        height, width = photo.shape[-2:]
+        yield Difference((height, width), int(image.max()), int(alpha.max()), share, covered)
 
 
 def onnx_session(path: str | Path):

@@ -29,7 +29,7 @@ def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear resize to (height, width). To the skip's real size, never by a factor of two: sizes may be odd."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
 
 
 def shrink(photo: Tensor, longest: int | None) -> Tensor:
@@ -40,14 +40,14 @@ def shrink(photo: Tensor, longest: int | None) -> Tensor:
 
 
 def part_of_resized(
-    x: Tensor, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], cubic: bool = False
+    x: Tensor, size: Sequence[int], rows: tuple[int, int], columns: tuple[int, int], cubic: bool = False
 ) -> Tensor:
     """Rows and columns (from, to) of `x` (b c h w) resized to `size`, bilinear or cubic, without the rest of it;
     what `F.interpolate` gives there. Beyond the border, the border."""
     if (rows, columns) == ((0, size[0]), (0, size[1])):
         if tuple(x.shape[-2:]) == tuple(size):
             return x
-        return F.interpolate(x.float(), size=tuple(size), mode="bicubic" if cubic else "bilinear")
+        return F.interpolate(x.float(), size=list(size), mode="bicubic" if cubic else "bilinear")
     for dim, (start, stop), side in ((-2, rows, size[0]), (-1, columns, size[1])):
         n = x.shape[dim]
         if n == side:

@@ -30,15 +30,15 @@ class Limit:
         self.device, self.least = device, least
         self.pixels = PIXELS_AT_ONCE.get(device.type, PIXELS_AT_ONCE_ELSEWHERE)
 
-    def in_parts(self, photos: list[Photo], masks: Masks, max_size: int | None, work: Work) -> list[T]:
+    def in_parts(self, photos: list[Photo], masks: Masks, max_size: int | None, work: Work[T]) -> list[T]:
         """What `work` gives for photos of one size and their masks, given in parts that one pass takes."""
         count = max(1, self.pixels // working_pixels(*photos[0].size, max_size))
-        results = []
+        results: list[T] = []
         for i in range(0, len(photos), count):
             results += self._within_memory(photos[i : i + count], masks and masks[i : i + count], work)
         return results
 
-    def _within_memory(self, photos: list[Photo], masks: Masks, work: Work) -> list[T]:
+    def _within_memory(self, photos: list[Photo], masks: Masks, work: Work[T]) -> list[T]:
         try:
             return work(photos, masks)
         except (RuntimeError, MemoryError) as error:
@@ -46,7 +46,8 @@ class Limit:
                 raise
         half = -(-len(photos) // 2)
         parts = [(photos[:half], masks and masks[:half]), (photos[half:], masks and masks[half:])]
-        return [result for part, own in parts if part for result in self._within_memory(part, own, work)]
+        halves = [self._within_memory(part, own, work) for part, own in parts if part]
+        return [result for results in halves for result in results]
 
     def _ask_for_less(self, photos: list[Photo]) -> bool:
         """After memory ran out: whether the same can be tried with less."""

@@ -34,7 +34,7 @@ def overlay(
     1 is the full style. keep_color: keep the photo's colours. run: `map`, or a parallel one, over bands of rows.
     band: pixels of one band; so much is in memory as float numbers for each that runs at the same time.
     """
-    size = height, width = tuple(stack.rgb.shape[-2:])
+    size = height, width = stack.rgb.shape[-2:]
     image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
     weights = _weights(stack, small, done)
 
@@ -60,13 +60,14 @@ def _weights(stack: Stack, small: Tensor, done: Restyled) -> Callable[[Tensor, S
 
     It is the given mask, or the found regions with their edges drawn along those of the photo by a guided filter.
     """
-    size = tuple(stack.rgb.shape[-2:])
+    size = stack.rgb.shape[-2:]
     total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
     model = guided_model(total, as_float(shrink(small, MAX_SIZE))) if stack.mask is None else ()
 
     def weights(photo: Tensor, rows: Span, columns: Span) -> Tensor:
         if stack.mask is None:
-            w = guided_apply(*(part_of_resized(part, size, rows, columns) for part in model), photo)
+            a, b = (part_of_resized(part, size, rows, columns) for part in model)
+            w = guided_apply(a, b, photo)
         else:
             w = as_float(stack.mask[..., slice(*rows), :])
         return w if stack.visible is None else w * (stack.visible[..., slice(*rows), :] > 0)

@@ -19,7 +19,7 @@ from unistyle.restyle.overlay import overlay
 from unistyle.restyle.passes import FrameMemory, NoMemory, Passes
 from unistyle.restyle.plan import Plan, Planner
 from unistyle.restyle.result import Result, results
-from unistyle.restyle.stack import AnyPhoto, Stack, as_photo, opaque, smallest, stack_photos
+from unistyle.restyle.stack import AnyPhoto, as_photo, opaque, smallest, stack_photos
 
 
 class UniStyle(HubFolder):
@@ -30,14 +30,15 @@ class UniStyle(HubFolder):
         for the convolutions; statistics and the composite stay in fp32. Raises ValueError for a device that
         is absent."""
         self.device, self.dtype = pick_device(device), pick_precision(precision)
-        self.network = checkpoint.network.eval().to(self.device, memory_format=torch.channels_last)
+        network = checkpoint.network.eval().to(self.device)
+        self.network = network.to(memory_format=torch.channels_last)
         if self.device.type == "cpu" and self.dtype == torch.float32:
             use_onednn(self.network)
         self.bank, self.notes = checkpoint.bank, checkpoint.notes
         self.passes = Passes(self.network, self.device, self.dtype, Limit(self.device))
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]  # fewer settings of downloads, more of where it runs
         cls,
         source: str | Path,
         device: str | torch.device = "auto",
@@ -137,7 +138,7 @@ class UniStyle(HubFolder):
     ) -> list[Result]:
         width, height = photos[0].size
         stack = stack_photos(photos, masks, smallest(width, height, look.max_size))
-        stack = Stack(*(None if part is None else part.to(self.device) for part in stack))
+        stack = stack.to(self.device)
         small = shrink(opaque(stack), look.max_size)
         done = self.passes.run(small, stack, plan, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)

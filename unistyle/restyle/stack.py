@@ -29,6 +29,11 @@ class Stack(NamedTuple):
     mask: Tensor | None
     """The given masks, `b 1 h w`; None: none is given."""
 
+    def to(self, device: torch.device) -> "Stack":
+        """The same on a device."""
+        parts = (self.visible, self.mask)
+        return Stack(self.rgb.to(device), *(None if part is None else part.to(device) for part in parts))
+
 
 def opaque(stack: Stack) -> Tensor:
     """The photos, uint8 `b 3 h w`, with the mean colour of what is visible where nothing is: the colours that a file
@@ -76,12 +81,12 @@ def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tu
     rgb = _bytes([photo.rgb for photo in photos], size)
     if masks is None:
         return Stack(rgb, visible, None)
-    masks = [mask_from_pil(as_photo(mask)) for mask in masks]
-    if wrong := [mask.size for mask in masks if mask.size != photos[0].size]:
+    grey = [mask_from_pil(as_photo(mask)) for mask in masks]
+    if wrong := [mask.size for mask in grey if mask.size != photos[0].size]:
         raise ImageError(
             f"a mask of size {wrong[0]} for a photo of size {photos[0].size}; wanted the photo's size"
         )
-    return Stack(rgb, visible, _bytes(masks, size))
+    return Stack(rgb, visible, _bytes(grey, size))
 
 
 def _bytes(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:

@@ -7,7 +7,7 @@ none can be told from its neighbours. The moments of a reduced copy would be qui
 scale (`python -m benchmarks.large`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,7 @@ HALO = 96  # pixels around them that it sees besides: what reaches farther does 
 SAMPLE = 12  # tiles to measure: all of a photo of 3840 x 2160, and of larger ones as much in smaller pieces
 
 Moments = tuple[Tensor, Tensor]  # mean and standard deviation, `b k c`
-Map = Callable[[Callable, Iterable], Iterable]
+Map = Callable[..., Iterable]  # as the builtin `map`
 
 
 class Tile(NamedTuple):
@@ -37,12 +37,13 @@ class Tile(NamedTuple):
     seen_rows: tuple[int, int]
     seen_columns: tuple[int, int]
 
-    def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
+    def inside(self, size: Sequence[int]) -> tuple[slice, slice]:
         """Where the core lies in the window's features of a (height, width)."""
         sides = zip((self.rows, self.columns), (self.seen_rows, self.seen_columns), size, strict=True)
-        return tuple(
+        rows, columns = (
             slice(*((edge - seen[0]) * n // (seen[1] - seen[0]) for edge in core)) for core, seen, n in sides
         )
+        return rows, columns
 
 
 def tiles(height: int, width: int, core: int = CORE, halo: int = HALO) -> Iterator[Tile]:
@@ -69,8 +70,8 @@ class _TileRegions(Regions):
     def moments(self, f: Tensor) -> Moments:
         for answer in self.rest:
             return answer
-        inside = self.tile.inside(f.shape[-2:])
-        w, f = self.at(f.shape[-2:])[..., *inside], f[..., *inside]
+        rows, columns = self.tile.inside(f.shape[-2:])
+        w, f = self.at(f.shape[-2:])[..., rows, columns], f[..., rows, columns]
         raise _NeedMomentsError(reduce(w.float(), "b k h w -> b k 1", "sum"), *moments(f, w))
 
     def offset(self, size) -> tuple[int, int]:
@@ -91,17 +92,18 @@ class _Tiled:
 
     def __init__(self, network: UniStyleNetwork, photo: Tensor, regions: Tensor, codes: Tensor):
         self.network, self.photo, self.regions, self.codes = network, photo, regions, codes
-        self.size = tuple(photo.shape[-2:])
+        self.size: Sequence[int] = photo.shape[-2:]
 
     def region(self, tile: Tile) -> Tensor:
         """The tile's regions at the finest stride of the features."""
         size = [-(-side // STRIDES[0]) for side in self.size]
-        edges = [[edge // STRIDES[0] for edge in side] for side in (tile.seen_rows, tile.seen_columns)]
-        return part_of_resized(self.regions, size, *edges)
+        rows, columns = ((a // STRIDES[0], b // STRIDES[0]) for a, b in (tile.seen_rows, tile.seen_columns))
+        return part_of_resized(self.regions, size, rows, columns)
 
     def covered(self, core: int, halo: int) -> list[Tile]:
         """Tiles with something of a region."""
-        return [tile for tile in tiles(*self.size, core, halo) if self.region(tile).any()]
+        height, width = self.size
+        return [tile for tile in tiles(height, width, core, halo) if self.region(tile).any()]
 
     def features(self, tile: Tile) -> list[Tensor]:
         x = part_of_resized(self.photo, self.size, tile.seen_rows, tile.seen_columns)
@@ -114,13 +116,15 @@ class _Tiled:
 
     def measure(self, sample: list[Tile], run: Map) -> list[Moments]:
         """The moments at each AdaIN of the stylizer, in order."""
-        features, known = list(run(self.features, sample)), []
+        features = list(run(self.features, sample))
+        known: list[Moments] = []
 
-        def next_layer(tile: Tile, own: list[Tensor]) -> tuple[Tensor, Tensor, Tensor] | None:
+        def next_layer(tile: Tile, own: list[Tensor]) -> tuple | None:
             try:
                 self.restyle(tile, own, known)
             except _NeedMomentsError as found:
                 return found.args
+            return None
 
         while all(found := list(run(next_layer, sample, features))):
             known.append(merged(found))
@@ -160,7 +164,8 @@ def restyle_in_tiles(
     def write(tile: Tile) -> None:
         restyled = whole.restyle(tile, whole.features(tile), known)
         place = result[..., slice(*tile.rows), slice(*tile.columns)]  # which ends with the photo
-        inside = restyled[..., *tile.inside(restyled.shape[-2:])]
+        rows, columns = tile.inside(restyled.shape[-2:])
+        inside = restyled[..., rows, columns]
         place.copy_((inside[..., : place.shape[-2], : place.shape[-1]].float() * 255).round())
 
     for _ in run(write, seen):

@@ -83,7 +83,8 @@ class Reader:
             raise ImageError(f"{name}: {MISSING}")
         if not path.is_file():  # to open a pipe would be to wait for its other end
             raise ImageError(f"{name}: no such file, or no regular one")
-        self.name, self._last = name, None
+        self.name = name
+        self._last: int | None = None
         with _reading(name):
             self.container = av.open(str(path))
         # A cover is a stream of pictures as well.
@@ -147,8 +148,8 @@ class Reader:
         if start is None:
             rate = self.video.average_rate or Fraction(USUAL_RATE)
             start = 0 if self._last is None else self._last + round(1 / (rate * self.unit))
-        self._last = start if self._last is None else max(start, self._last + 1)
-        return self._last
+        last = self._last = start if self._last is None else max(start, self._last + 1)
+        return last
 
 
 class Writer:
@@ -158,10 +159,15 @@ class Writer:
     def __init__(self, path: Path, kind: str, clip: Clip, like: Reader, sound: bool = True):
         """kind: a suffix of VIDEO_FORMATS. clip: the size of the frames. like: the other file. sound: whether its sound
         and subtitles come along."""
-        format, self.remarks = VIDEO_FORMATS[kind], []
+        format = VIDEO_FORMATS[kind]
+        self.remarks: list[str] = []
         options = {} if format == "matroska" else {"movflags": "+faststart"}
         self.container = av.open(str(path), "w", format=format, container_options=options)
-        self.video, self.others, self._samples = self._picture(clip, like), {}, {}
+        self.video = self._picture(clip, like)
+        self.others: dict[
+            int, tuple
+        ] = {}  # of the other file's streams: the own one, whether packets are copied
+        self._samples: dict[int, int] = {}
         for stream in like.others if sound else ():
             self._take(stream, kind)
         if sound:

@@ -40,11 +40,13 @@ class _Average:
     """Exponential averages of tensors. Each new value counts by its worth; what stays equal stays so to the bit."""
 
     def __init__(self, smoothing: float):
-        self.smoothing, self.weight, self.values = smoothing, None, None
+        self.smoothing = smoothing
+        self.weight: Tensor | float = 0.0
+        self.values: list[Tensor] = []
 
     def add(self, worth: Tensor, values: Sequence[Tensor], still: Tensor | float = 1.0) -> list[Tensor]:
         """The averages with these values. worth: finite and above 0; still: 0 forgets what was before."""
-        if self.values is None or self.values[0].shape != values[0].shape:
+        if not self.values or self.values[0].shape != values[0].shape:
             self.weight, self.values = worth, list(values)
         else:
             self.weight = self.smoothing * still * self.weight + worth
@@ -69,7 +71,8 @@ class _Remembered(Regions):
     def moments(self, f: Tensor) -> tuple[Tensor, Tensor]:
         # By area: what little shows of a region that leaves the picture says little about it.
         area = reduce(self.at(f.shape[-2:]).float(), "b k h w -> b k 1", "mean") + NOTHING
-        return tuple(self._averages[next(self._layer)].add(area, super().moments(f)))
+        mean, std = self._averages[next(self._layer)].add(area, super().moments(f))
+        return mean, std
 
 
 class Memory:
@@ -92,13 +95,14 @@ class Memory:
             )
         self.smoothing, self.cuts = smoothing, 0
         self._kept: dict[int, tuple[Tensor, int]] = {}
-        self._moved, self._last = (0, 0), None
+        self._moved: tuple[int, int] = (0, 0)
+        self._last: Tensor | None = None
         self._before: Tensor | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._mask = _Average(self.smoothing)
-        self._layers = defaultdict(lambda: _Average(self.smoothing))
+        self._layers: defaultdict[int, _Average] = defaultdict(lambda: _Average(self.smoothing))
 
     def found(self, photo: Tensor, found: Tensor) -> Tensor:
         """Found regions `1 m h w` of the next frame `1 3 H W` in [0, 1], averaged over the frames before it."""
@@ -108,7 +112,7 @@ class Memory:
         if before is None or before.shape != now.shape or is_cut(before, now):
             self.cuts += before is not None
             self._forget()
-            still = 1.0
+            still: Tensor | float = 1.0
         else:
             still = stillness(before, now)
         return self._mask.add(torch.ones_like(found[:, :1]), [found], still)[0]
@@ -116,7 +120,8 @@ class Memory:
     def _follow(self, now: Tensor) -> None:
         """Note by how much the picture has moved since the last frame, given its luminance `h w`."""
         if self.smoothing and self._last is not None and self._last.shape == now.shape:
-            self._moved = tuple(a + b for a, b in zip(self._moved, shift(self._last, now), strict=True))
+            (down, right), (more_down, more_right) = self._moved, shift(self._last, now)
+            self._moved = down + more_down, right + more_right
         self._last = now
 
     def choose(
@@ -132,6 +137,7 @@ class Memory:
 
     def regions(self, regions: Tensor, noise: Tensor) -> Regions:
         """Regions `1 k h w` for the stylizer, whose moments are averaged over the frames before."""
+        assert self._last is not None, "`found` comes first"
         return _Remembered(regions, noise, self._layers, self._moved, self._last.shape)
 
 

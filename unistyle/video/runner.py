@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
+from upath import UPath
 
 from unistyle.batch.jobs import Job, Options
 from unistyle.batch.journal import Counts, Journal, progress_bar, reason, stop_if_fatal
@@ -21,7 +22,7 @@ from unistyle.batch.manifest import Manifest
 from unistyle.errors import ImageError
 from unistyle.files.atomic import atomic
 from unistyle.files.photos import Photo, read_mask
-from unistyle.files.places import Place, is_local, write_whole
+from unistyle.files.places import Place, write_whole
 from unistyle.restyle.passes import FOUND
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.restyle.plan import Plan
@@ -107,7 +108,9 @@ class Videos:
     def _frames(
         self, reader: Reader, clip: Clip, mask: Image.Image | None, image: Writer | None, masks: Writer | None
     ) -> Done:
-        memory, shares, styles, count = Memory(self.smoothing), Counter(), {}, 0
+        memory, count = Memory(self.smoothing), 0
+        shares: Counter[str] = Counter()
+        styles: dict[str, str] = {}
         writers = [writer for writer in (image, masks) if writer]
         with progress_bar(clip.frames, "frame", reader.name.name) as progress:
             for part in reader.read(clip):
@@ -150,7 +153,7 @@ def _reason(job: Job, error: Exception) -> str:
 @contextmanager
 def _local(source: Place) -> Iterator[Path]:
     """A file of this machine with what is at an address; decoders go back and forth in it."""
-    if is_local(source):
+    if not isinstance(source, UPath):
         yield source
         return
     with tempfile.NamedTemporaryFile(suffix=source.suffix) as file:
@@ -163,7 +166,7 @@ def _local(source: Place) -> Iterator[Path]:
 @contextmanager
 def _new(place: Place) -> Iterator[Path]:
     """A path to write to, which becomes the place when the block ends well."""
-    if is_local(place):
+    if not isinstance(place, UPath):
         with atomic(place) as temporary:
             yield temporary
         return

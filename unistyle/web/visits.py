@@ -54,14 +54,15 @@ class Visits:
 
     def __init__(self, root: Path):
         """root: the folder for all that is uploaded and made."""
-        self.root, self._visits = root, {}
+        self.root = root
+        self._visits: dict[str | None, Visit] = {}
 
-    def __getitem__(self, name: str) -> Visit:
+    def __getitem__(self, name: str | None) -> Visit:
         if name not in self._visits:
             self._visits[name] = Visit(Path(tempfile.mkdtemp(prefix="visit-", dir=self.root)))
         return self._visits[name]
 
-    def end(self, name: str) -> None:
+    def end(self, name: str | None) -> None:
         """Remove all that a visit has left."""
         if visit := self._visits.pop(name, None):
             shutil.rmtree(visit.folder, ignore_errors=True)
