@@ -12,7 +12,6 @@ from unistyle.commands.gatys import main
 from unistyle.data.transfer import Transfer, read_sized
 from unistyle.maths.features import content_distance, gram, gram_distance
 from unistyle.maths.resizing import resize_regions
-from unistyle.teachers import gatys
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig, restyle
 from unistyle.teachers.vgg import STYLE_LAYERS, VGG19
@@ -30,10 +29,9 @@ def to_style(vgg, image, job):
     return torch.stack([gram_distance(*side) for side in sides]).mean().item()
 
 
-@pytest.mark.parametrize("config", [GatysConfig(iterations=25), GatysConfig(iterations=60, optimizer="adam")])
-def test_it_reaches_the_style_inside_the_region(vgg, config):
+def test_it_reaches_the_style_inside_the_region(vgg):
     job = make_job()
-    result = restyle(vgg, *job, config)
+    result = restyle(vgg, *job, GatysConfig(iterations=25))
     assert to_style(vgg, result, job) < 0.25 * to_style(vgg, job.photo, job)
     assert result.min() >= 0
     assert result.max() <= 1
@@ -161,21 +159,18 @@ def test_bad_input_is_refused(vgg, change, message):
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="lbfgs, adam"):
-        GatysConfig(optimizer="sgd")
     with pytest.raises(ValueError, match="iterations is -1"):
         GatysConfig(iterations=-1)
 
 
-def test_the_cache_computes_once(vgg, tmp_path, monkeypatch):
+def test_the_cache_computes_once(vgg, tmp_path):
     job, cache = make_job(), GatysCache(tmp_path, vgg, GatysConfig(iterations=3))
     first = cache.restyle(job)
     assert_close(first, restyle(vgg, *job, cache.config), atol=0.5001 / 255, rtol=0)
     outside = (job.region == 0).expand_as(job.photo)
     assert torch.equal(first[outside], job.photo[outside])
-    monkeypatch.setattr(gatys, "restyle", lambda *_: pytest.fail("optimised again"))
     again = GatysCache(tmp_path, TinyVGG(), GatysConfig(iterations=3))
-    assert torch.equal(next(again.restyle_all([job])), first)
+    assert torch.equal(again.restyle(job, lambda *_: pytest.fail("optimised again")), first)
 
 
 def test_every_input_and_setting_has_its_own_place_in_the_cache(vgg, tmp_path):
@@ -199,10 +194,10 @@ def test_interrupted_work_leaves_nothing_broken_and_resumes(vgg, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(cache.restyle_all(jobs, stop))
+        [cache.restyle(job, stop) for job in jobs]
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == 2
     seen = []
-    results = list(cache.restyle_all(jobs, lambda iteration, values: seen.append(iteration)))
+    results = [cache.restyle(job, lambda iteration, values: seen.append(iteration)) for job in jobs]
     assert len(results) == 3
     assert seen == [1, 2]
 

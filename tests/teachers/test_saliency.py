@@ -28,7 +28,7 @@ from unistyle.teachers.objects import (
     soft_iou_loss,
     train_objects,
 )
-from unistyle.teachers.saliency import SaliencyConfig, _Networks, calibrate, load_or_train
+from unistyle.teachers.saliency import SaliencyConfig, SaliencyData, _Networks, calibrate, load_or_train
 
 
 class TinyEncoder(nn.Module):
@@ -313,15 +313,13 @@ def test_command_end_to_end(folders, capsys):
 
 
 def test_command_names_what_is_missing(folders, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([f"--photos={folders / 'nowhere'}", f"--out={folders / 'out'}", *FAST])
-    assert stopped.value.code == 2
+    assert main([f"--photos={folders / 'nowhere'}", f"--out={folders / 'out'}", *FAST]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
 def test_without_objects_there_is_a_teacher_too(folders):
     config = SaliencyConfig(encoder=EncoderConfig("mobilenetv2_035", pretrained=False))
-    teacher = load_or_train(folders / "photos", folders / "cache", config)
+    teacher = load_or_train(SaliencyData(folders / "photos"), folders / "cache", config)
     assert teacher.materials == ("bright", "dark")
     assert teacher.objects is None
 

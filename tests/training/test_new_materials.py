@@ -1,85 +1,34 @@
-"""New materials: what holds the old ones, whose masks are used, what changes and what does not, and the command end to
-end on a tiny set."""
+"""New materials: what holds the old ones, what changes and what does not."""
 
 import copy
 import math
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from safetensors.torch import load_file
 from torch import nn
 
-from tests.helpers import make_photo
-from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from unistyle.commands import infer, train
+from tests.training.making import differing, materials_in, photos_of
 from unistyle.data.labelled import LabelledPhoto
-from unistyle.files.photos import read_mask
 from unistyle.network.encoder import STRIDES
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.styles.bank import StyleBank
-from unistyle.training import new_materials as vocabulary
+from unistyle.teachers.foreground import Foreground
+from unistyle.training import new_materials
 from unistyle.training.config import VocabularyConfig
-from unistyle.training.new_materials import Foreground, VocabularyTrainer, held_term, largest, moved
+from unistyle.training.finish import join_styles
+from unistyle.training.losses import held_term
+from unistyle.training.new_materials import VocabularyTrainer, largest, moved
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(vocabulary, "SIZES", [(64, 96)])
-
-
-@pytest.fixture(scope="module")
-def loaded(checkpoint) -> Checkpoint:
-    return load_checkpoint(checkpoint)
-
-
-@pytest.fixture
-def copied(loaded) -> Checkpoint:
-    return replace(loaded, network=copy.deepcopy(loaded.network))
-
-
-def noise(channel: int, seed: int) -> Image.Image:
-    """Noise in one channel."""
-    pixels = np.zeros((72, 80, 3), np.uint8)
-    pixels[..., channel] = np.random.default_rng(seed).integers(60, 256, (72, 80))
-    return Image.fromarray(pixels)
-
-
-def materials_in(root: Path, *names: str, count: int = 5, masks: Path | None = None) -> Path:
-    """Folders of photos, each material noise in another channel; with white masks, if a folder for them is given."""
-    for channel, name in enumerate(names):
-        (root / name).mkdir(parents=True)
-        for seed in range(count):
-            noise(channel, seed).save(root / name / f"{seed}.png")
-            if masks:
-                path = masks / name / f"{seed}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.new("L", (80, 72), 255).save(path)
-    return root
-
-
-def photos_of(root: Path, masks: Path | None, *names: str, first: int = 0) -> list[LabelledPhoto]:
-    return [
-        LabelledPhoto(path, masks / name / path.name if masks else None, first + label)
-        for label, name in enumerate(names)
-        for path in sorted((root / name).iterdir())
-    ]
-
-
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("contents")
-    for seed in range(3):
-        make_photo(72, 80, seed).save(folder / f"{seed}.png")
-    return folder
+    monkeypatch.setattr(new_materials, "SIZES", [(64, 96)])
 
 
 @pytest.fixture
@@ -98,11 +47,6 @@ def trainer_of(contents):
         return VocabularyTrainer(network, copy.deepcopy(before.segmenter), styles, photos, others, config)
 
     return make
-
-
-def differing(before: dict, after: dict) -> set[str]:
-    assert before.keys() == after.keys()
-    return {name for name in before if not before[name].equal(after[name])}
 
 
 def test_held_is_the_divergence_from_what_was_found():
@@ -173,7 +117,7 @@ def test_own_photos_are_always_restyled_and_others_half_of_the_time(copied, trai
     root = materials_in(tmp_path / "mine", "slate")
     batch = {
         "photo": torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0)),
-        "label": torch.tensor([vocabulary.OWN] * 8 + [-1] * 32),
+        "label": torch.tensor([new_materials.OWN] * 8 + [-1] * 32),
     }
     results = []
     for seed in (0, 0, 1):
@@ -191,7 +135,7 @@ def test_own_photos_are_always_restyled_and_others_half_of_the_time(copied, trai
 
 def test_of_what_is_held_half_are_own_photos_without_their_material(copied, trainer_of, tmp_path, contents):
     photos = photos_of(materials_in(tmp_path / "mine", "slate", "fur"), None, "slate", "fur", first=3)
-    for styles, labels in ((copied.bank.codes, {vocabulary.OWN, -1}), (copied.bank.codes[:0], {-1})):
+    for styles, labels in ((copied.bank.codes, {new_materials.OWN, -1}), (copied.bank.codes[:0], {-1})):
         trainer = trainer_of(copied.network, copied.network, styles, photos, steps=6)
         own, others = trainer.loaders
         assert {label for batch in others for label in batch["label"].tolist()} == labels
@@ -252,213 +196,10 @@ def test_materials_that_look_different_are_told_apart(copied, trainer_of, tmp_pa
 
 def test_a_term_that_is_not_finite_stops_with_its_name(copied, trainer_of, tmp_path, monkeypatch):
     photos = photos_of(materials_in(tmp_path / "mine", "slate", count=1), None, "slate")
-    monkeypatch.setattr(vocabulary, "held_term", lambda *_: torch.tensor(math.inf))
+    monkeypatch.setattr(new_materials, "held_term", lambda *_: torch.tensor(math.inf))
     trainer = trainer_of(copied.network, copied.network, copied.bank.codes, photos, steps=1, batch=1)
     with pytest.raises(FloatingPointError, match="'held' is inf at step 0"):
         trainer.run()
-
-
-@pytest.fixture
-def learn(checkpoint, contents, tmp_path, capsys):
-    """Run `train.py vocabulary` in this process: exit code, printed text, error text."""
-
-    def run(folder, *more):
-        settings = dict(photos=folder, checkpoint=checkpoint, out=tmp_path / "out.safetensors",
-                        contents=f"[{contents}]", steps=2, batch=2, device="cpu")  # fmt: skip
-        code = train.main(["vocabulary", *(f"--{name}={value}" for name, value in settings.items()), *more])
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    def fail(*_):
-        raise AssertionError("something is trained")
-
-    monkeypatch.setattr(vocabulary, "VocabularyTrainer", fail)
-    monkeypatch.setattr(vocabulary, "write_missing_masks", fail)
-
-
-def test_materials_are_learned_and_used(learn, checkpoint, tmp_path, capsys):
-    masks = tmp_path / "out-masks"
-    root = materials_in(tmp_path / "mine", "slate", "stone", count=6, masks=masks)
-    (root / "slate" / "broken.jpg").write_bytes(b"else")
-    make_photo(20, 20).save(root / "stone" / "tiny.png")
-    missing = masks / "slate" / "0.png"
-    missing.unlink()
-    given = {path: path.read_bytes() for path in masks.rglob("*.png")}
-    code, printed, errors = learn(root)
-    out = tmp_path / "out.safetensors"
-    assert code == 1
-    assert f"not used: {root / 'slate' / 'broken.jpg'}: cannot be read as an image" in errors
-    assert f"not used: {root / 'stone' / 'tiny.png'}: 20x20 pixels" in errors
-    assert f"leather, stone, metal, slate in {out}" in printed
-    assert "of 2 found as their material" in printed
-    assert Image.open(tmp_path / "out.png").size == (3 * 256, 16 + 2 * 192)
-    assert read_mask(missing).size == (80, 72)
-    assert {path: path.read_bytes() for path in given} == given
-    assert set(masks.rglob("*.png")) == {*given, missing}
-
-    before, after = load_file(checkpoint), load_file(out)
-    kept = [name for name in before if name.startswith(("network.encoder.", "network.stylizer."))]
-    assert all(after[name].equal(before[name]) for name in kept)
-    assert not after["network.segmenter.project.weight"].equal(before["network.segmenter.project.weight"])
-    assert after["bank.codes"][:3].equal(before["bank.codes"])
-    made = load_checkpoint(out)
-    assert made.network.config.materials == (*MATERIALS, "slate")
-    assert made.bank.styles == ["stone", "metal", "slate"]
-    assert made.bank.names[:3] == load_checkpoint(checkpoint).bank.names
-    assert 1 <= len(made.bank.rows("slate")) <= 3
-
-    results = tmp_path / "results"
-    arguments = [str(root / "slate" / "1.png"), "--map", "slate=stone", "--out", str(results), "--save-mask"]
-    assert infer.main([*arguments, "--checkpoint", str(out), "--device", "cpu"]) == 0
-    assert Image.open(results / "1.png").size == (80, 72)
-
-
-def test_a_known_material_alone_is_trained_further(learn, checkpoint, tmp_path):
-    root = materials_in(tmp_path / "mine", "stone", masks=tmp_path / "masks")
-    code, printed, _ = learn(root, f"--masks={tmp_path / 'masks'}", "--lr=0.01")
-    assert (code, "leather, stone, metal in " in printed) == (0, True)
-    before, after = load_file(checkpoint), load_file(tmp_path / "out.safetensors")
-    changed = differing(before, after)
-    assert changed
-    assert all(name.startswith("network.segmenter.") for name in changed)
-    assert "0.0 % of what is found moved" not in printed, "measured against what it was, not against itself"
-
-
-def test_a_single_new_material_and_a_single_photo_of_anything(learn, tmp_path):
-    root = materials_in(tmp_path / "mine", "slate", masks=tmp_path / "out-masks")
-    (tmp_path / "out-masks" / "slate" / "3.png").unlink()
-    (tmp_path / "one").mkdir()
-    make_photo(72, 80).save(tmp_path / "one" / "a.png")
-    code, printed, _ = learn(root, f"--contents=[{tmp_path / 'one'}]", "--exemplars=1", "--batch=1")
-    assert (code, "leather, stone, metal, slate in" in printed) == (0, True)
-    assert (tmp_path / "out-masks" / "slate" / "3.png").is_file()
-    made = load_checkpoint(tmp_path / "out.safetensors")
-    assert len(made.bank.rows("slate")) == 1
-
-
-def test_masks_beside_photos_are_masks_and_come_first(loaded, tmp_path):
-    root = materials_in(tmp_path / "mine", "slate", masks=tmp_path / "masks")
-    beside = root / "slate" / "2.mask.png"
-    Image.new("L", (80, 72), 255).save(beside)
-    config = VocabularyConfig(str(root), "", "out.safetensors", masks=str(tmp_path / "masks"))
-    photos, materials, problems = vocabulary.own_photos(config, loaded.network)
-    assert (len(photos), materials, problems) == (5, ("slate",), [])
-    assert [photo.mask for photo in photos if photo.path.stem == "2"] == [beside]
-    assert all(
-        photo.mask.parent == tmp_path / "masks" / "slate" for photo in photos if photo.path.stem != "2"
-    )
-
-
-def test_photos_with_broken_masks_are_named(loaded, tmp_path):
-    root = materials_in(tmp_path / "mine", "slate", count=6, masks=tmp_path / "masks")
-    broken = tmp_path / "masks" / "slate" / "2.png"
-    broken.write_bytes(b"else")
-    config = VocabularyConfig(str(root), "", "out.safetensors", masks=str(tmp_path / "masks"))
-    photos, _, problems = vocabulary.own_photos(config, loaded.network)
-    assert len(photos) == 5
-    assert [problem.partition(": ")[0] for problem in problems] == [str(broken)]
-
-
-def test_masks_are_beside_the_checkpoint_unless_a_folder_is_given():
-    for out, masks, folder in (
-        ("a/b.safetensors", None, "a/b-masks"),
-        ("a/b", None, "a/b-masks"),
-        (".", None, "new-masks"),
-        ("a/b.safetensors", "c", "c"),
-    ):
-        assert vocabulary.masks_folder(VocabularyConfig("", "", out, masks)) == Path(folder)
-
-
-def test_too_few_photos(learn, no_training, tmp_path):
-    root = materials_in(tmp_path / "mine", "slate", "fur")
-    (root / "fur" / "1.png").write_bytes(b"else")
-    code, _, errors = learn(root)
-    assert code == 2
-    assert "too few photos of fur (4): wanted 5 at least, better thirty" in errors
-    assert f"\n  {root / 'fur' / '1.png'}: cannot be read as an image" in errors
-
-
-def test_two_photos_that_share_a_stem(learn, no_training, tmp_path):
-    root = materials_in(tmp_path / "mine", "slate")
-    for other in ("2.bmp", "deep/2.png"):
-        path = root / "slate" / other
-        path.parent.mkdir(exist_ok=True)
-        noise(0, 9).save(path)
-        code, _, errors = learn(root)
-        assert code == 2
-        assert str(path) in errors
-        assert f"would share the mask {tmp_path / 'out-masks' / 'slate' / '2.png'}: rename one" in errors
-        path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (["--photos=nowhere"], "no folder nowhere"),
-        (["--contents=[nowhere]"], "no photos in nowhere"),
-        (["--steps=0"], "steps is 0; wanted a whole number from 1 up"),
-        (["--exemplars=0"], "exemplars is 0"),
-        (["--checkpoint=nowhere.safetensors"], "nowhere.safetensors: no such file or folder"),
-    ],
-)
-def test_what_cannot_be_done_is_said_before_anything_is_trained(
-    learn, no_training, tmp_path, settings, message
-):
-    code, printed, errors = learn(materials_in(tmp_path / "mine", "slate"), *settings)
-    assert (code, printed) == (2, "")
-    assert errors.startswith("train.py vocabulary: error: ")
-    assert message in errors
-    assert not list(tmp_path.glob("out*"))
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ([], "holds no folder with photos: expected a folder a material"),
-        (["a.png"], "holds no folder with photos: expected a folder a material"),
-        (["a.png", "slate/a.png"], "move the photos into a folder of their own"),
-        (["a,b/a.png"], "',' means something else"),
-        (["slate/a.png", "fur/a.txt"], "no photos that can be read in"),
-    ],
-)
-def test_folders_that_are_no_materials(learn, no_training, tmp_path, names, message):
-    (tmp_path / "mine").mkdir()
-    for name in names:
-        path = tmp_path / "mine" / name
-        path.parent.mkdir(exist_ok=True)
-        noise(0, 0).save(path, format="PNG")
-    code, _, errors = learn(tmp_path / "mine")
-    assert (code, message in errors) == (2, True), errors
-
-
-def test_a_photo_of_anything_that_is_broken_is_named(learn, no_training, tmp_path):
-    (tmp_path / "anything").mkdir()
-    broken = tmp_path / "anything" / "a.png"
-    broken.write_bytes(b"else")
-    code, _, errors = learn(materials_in(tmp_path / "mine", "slate"), f"--contents=[{broken.parent}]")
-    assert (code, f"{broken}: cannot be read" in errors) == (2, True)
-
-
-def test_an_unknown_setting_is_named(learn, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stop:
-        learn(tmp_path, "--whole=true")
-    assert stop.value.code == 2
-    assert "whole" in capsys.readouterr().err
-
-
-def test_no_checkpoint_is_written_where_training_ends_early(learn, monkeypatch, tmp_path):
-    def step(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(VocabularyTrainer, "step", step)
-    root = materials_in(tmp_path / "mine", "slate", masks=tmp_path / "out-masks")
-    code, _, errors = learn(root)
-    assert (code, "stopped: interrupted" in errors) == (130, True)
-    assert not list(tmp_path.glob("out.*"))
 
 
 def test_new_styles_join_for_new_names_alone(copied, tmp_path):
@@ -466,10 +207,10 @@ def test_new_styles_join_for_new_names_alone(copied, tmp_path):
     network = with_vocabulary(copied.network, (*MATERIALS, "slate")).eval()
     photos = [replace(photo, label=label) for photo, label in
               zip(photos_of(root, None, "slate", "stone", "leather"), [3, 3, 1, 1, 0, 0], strict=True)]  # fmt: skip
-    bank = vocabulary.join_styles(network, copied.bank, photos, 1)
+    bank = join_styles(network, copied.bank, photos, 1)
     assert bank.names[:3] == copied.bank.names
     assert bank.codes[:3].equal(copied.bank.codes)
     assert [style for style, _ in bank.names[3:]] == ["slate", "leather"], "which was no style yet"
-    assert vocabulary.join_styles(network, bank, photos, 1) is bank
+    assert join_styles(network, bank, photos, 1) is bank
     none = StyleBank((), copied.bank.codes[:0])
-    assert vocabulary.join_styles(network, none, photos, 1).styles == ["slate", "stone", "leather"]
+    assert join_styles(network, none, photos, 1).styles == ["slate", "stone", "leather"]

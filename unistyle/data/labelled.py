@@ -1,8 +1,4 @@
-"""Training data: photos in material folders, pairs of photo and style, photos with masks.
-
-Item i of every data set is a function of (seed, i) alone, so a run that resumes at a step sees what it would have
-seen, and processes that share the work agree without talking.
-"""
+"""Photos in folders: which there are, their labels, their masks, and which of them are trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,48 +11,102 @@ from unistyle.files.folders import list_images
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """A photo, its mask if it has one, and the index of its material (-1: unknown)."""
+    """A photo with what is known of it."""
 
     path: Path
     mask: Path | None = None
+    """The file of its mask, which may not exist yet; None where there is none to be."""
     label: int = -1
+    """Index of its material in the vocabulary; -1 where it is unknown."""
 
 
-def materials_of(folder: str | Path) -> tuple[str, ...]:
-    """The vocabulary: names of the folders below `folder` that hold photos."""
+@dataclass(frozen=True)
+class MaterialFolder:
+    """A folder with one folder per material, searched once."""
+
+    root: Path
+    images: dict[str, list[Path]]
+    """The photos of each material, in the order of the names."""
+
+
+def list_materials(folder: str | Path) -> MaterialFolder:
+    """The materials of a folder and their photos: the names of the folders inside that hold photos.
+
+    Raises FileNotFoundError where there is no such folder, and ValueError where it holds no material.
+    """
     root = Path(folder)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}: expected one with a folder a material, photos inside")
-    names = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and list_images(p)))
-    if not names:
-        raise ValueError(f"{root} holds no folder with photos: expected a folder a material, photos inside")
-    return names
+        raise FileNotFoundError(f"no folder {root}: give one with one folder per material, photos inside")
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    images = {path.name: found for path in folders if (found := list_images(path))}
+    if not images:
+        raise ValueError(
+            f"{root} holds no folder with photos: give one with one folder per material, photos inside"
+        )
+    return MaterialFolder(root, images)
+
+
+def _listed(folder: str | Path | MaterialFolder) -> MaterialFolder:
+    return folder if isinstance(folder, MaterialFolder) else list_materials(folder)
+
+
+def materials_of(folder: str | Path | MaterialFolder) -> tuple[str, ...]:
+    """The vocabulary: the names of the materials of a folder. Raises what `list_materials` does."""
+    return tuple(_listed(folder).images)
 
 
 def material_photos(
-    folder: str | Path, split: str | Path | None = None, masks: str | Path | None = None
+    folder: str | Path | MaterialFolder, split: str | Path | None = None, masks: str | Path | None = None
 ) -> list[LabelledPhoto]:
-    """Photos of the material folders, with the masks `masks/material/stem.png`. `split` names the photos to take."""
-    wanted = set(Path(split).read_text().split()) if split else None
-    photos = []
-    for label, name in enumerate(materials_of(folder)):
-        for path in list_images(Path(folder) / name):
-            mask = Path(masks) / name / f"{path.stem}.png" if masks else None
-            if wanted is None or f"{name}/{path.stem}" in wanted:
-                photos.append(LabelledPhoto(path, mask, label))
+    """Photos of the material folders, each with the mask `masks/MATERIAL/STEM.png`.
+
+    split: a file with one line `MATERIAL/STEM` for each photo to take; None takes all. Raises what `list_materials`
+    does, FileNotFoundError where there is no such file, and ValueError where it names none of the photos.
+    """
+    materials, wanted = _listed(folder), _read_split(split) if split else None
+    photos = [
+        LabelledPhoto(path, Path(masks) / name / f"{path.stem}.png" if masks else None, label)
+        for label, (name, paths) in enumerate(materials.images.items())
+        for path in paths
+        if wanted is None or f"{name}/{path.stem}" in wanted
+    ]
     if not photos:
         raise ValueError(
-            f"none of the photos in {folder} is named in {split}: expected lines like `material/stem`"
+            f"{split} names none of the photos in {materials.root}: wanted one line MATERIAL/STEM for each photo, "
+            f"such as {_example(materials)}"
         )
     return photos
 
 
+def _read_split(path: str | Path) -> set[str]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no file {path}: give one with one line MATERIAL/STEM for each photo")
+    return set(Path(path).read_text(encoding="utf-8").split())
+
+
+def _example(materials: MaterialFolder) -> str:
+    name, paths = next(iter(materials.images.items()))
+    return f"{name}/{paths[0].stem}"
+
+
 def object_photos(folder: str | Path) -> list[LabelledPhoto]:
-    """Photos `image/` with masks of the same stem in `mask/`."""
-    masks = {p.stem: p for p in list_images(Path(folder) / "mask")}
-    photos = [LabelledPhoto(p, masks[p.stem]) for p in list_images(Path(folder) / "image") if p.stem in masks]
+    """Photos `image/STEM.jpg` with masks `mask/STEM.png` of the objects in them. Raises ValueError where there is no
+    such pair."""
+    masks = {path.stem: path for path in list_images(Path(folder) / "mask")}
+    images = list_images(Path(folder) / "image")
+    photos = [LabelledPhoto(path, masks[path.stem]) for path in images if path.stem in masks]
     if not photos:
-        raise ValueError(f"{folder} holds no pairs: expected image/STEM.jpg with mask/STEM.png")
+        raise ValueError(f"{folder} holds no photo with a mask: wanted image/STEM.jpg with mask/STEM.png")
+    return photos
+
+
+def folder_photos(folders: Sequence[str | Path]) -> list[LabelledPhoto]:
+    """Photos of anything below some folders. Raises ValueError for a folder that holds none."""
+    photos = []
+    for folder in folders:
+        if not (found := list_images(folder)):
+            raise ValueError(f"no photos in {folder}: give a folder that exists and holds photos")
+        photos += [LabelledPhoto(path) for path in found]
     return photos
 
 
@@ -75,11 +125,13 @@ def hold_out(
 
 
 def split_photos(
-    photos: str | Path, split: str | Path | None
+    photos: str | Path | MaterialFolder, split: str | Path | None
 ) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
-    """The photos to train on and those held out."""
-    everything = material_photos(photos)
+    """The photos to train on and those held out. Raises what `material_photos` does."""
+    listed = _listed(photos)
+    everything = material_photos(listed)
     if split is None:
         return hold_out(everything)
-    train = material_photos(photos, split)
-    return train, [p for p in everything if p not in set(train)]
+    train = material_photos(listed, split)
+    chosen = set(train)
+    return train, [p for p in everything if p not in chosen]

@@ -1,9 +1,14 @@
 """What training draws: pairs of photo and style, photos with masks."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 import torch
 import torchvision.transforms.v2.functional as TF
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from unistyle.data.labelled import LabelledPhoto
@@ -11,27 +16,64 @@ from unistyle.data.views import crop, fit, load
 from unistyle.files.tensors import to_tensor
 
 
+class CropConfig(Protocol):
+    """The settings of the data that pairs are drawn by (unistyle.training.config.DataConfig)."""
+
+    crop: int
+    crops_per_photo: int
+    style_size: tuple[int, int]
+    own_styles: float
+
+
+@dataclass(frozen=True)
+class PairPhotos:
+    """What pairs are drawn from."""
+
+    contents: Sequence[LabelledPhoto]
+    """Photos to restyle."""
+    own: Sequence[LabelledPhoto]
+    """Style photos of the materials."""
+    other: Sequence[LabelledPhoto] = ()
+    """Further style photos; without any, all styles are those of the materials."""
+
+
+@dataclass(frozen=True)
+class FixedPairs:
+    """Pairs that come again and again, because the Gatys teacher has restyled them."""
+
+    count: int = 0
+    share: float = 0.0
+    """How often one of them is drawn, from 0 to 1."""
+
+
 class StylePairs(Dataset):
     """Crops of photos, each with a style photo.
 
-    An item: photo `3 s s`, region `1 s s`, style `3 h w`, style_region `1 h w`, photo_key and style_key (the same
-    key, the same tensors), same (1 where the style is the photo itself), index of the pair among the first
-    `fixed` ones (which the Gatys teacher restyles) or -1.
+    An item holds photo `3 s s`, region `1 s s`, style `3 h w`, style_region `1 h w`; photo_key and style_key (the same
+    key stands for the same tensors); same (1 where the style is the photo itself); fixed, the index of the pair among
+    those of the Gatys teacher, or -1.
+
+    Item i is a function of (seed, i) alone. A run that resumes at a step therefore sees what it would have seen, and
+    processes that share the work agree without talking.
     """
 
     def __init__(
-        self, contents, own_styles, other_styles, config, length: int, seed: int, fixed=0, fixed_share=0.0
+        self,
+        photos: PairPhotos,
+        config: CropConfig,
+        length: int,
+        seed: int,
+        fixed: FixedPairs = FixedPairs(),
     ):
-        self.contents, self.own, self.other = contents, own_styles, other_styles or own_styles
-        self.config, self.length, self.seed = config, length, seed
-        self.fixed, self.fixed_share = fixed, fixed_share
+        self.photos, self.config, self.length, self.seed, self.fixed = photos, config, length, seed, fixed
 
     def __len__(self) -> int:
         return self.length
 
     def pair(self, rng: np.random.Generator, identity: float = 0.06) -> dict:
-        pick = lambda photos: photos[rng.integers(len(photos))]  # noqa: E731
-        content, variant = pick(self.contents), int(rng.integers(self.config.crops_per_photo))
+        """A pair, drawn with `rng`. identity: how often the style is the photo itself, from 0 to 1."""
+        content = _pick(self.photos.contents, rng)
+        variant = int(rng.integers(self.config.crops_per_photo))
         photo, region = crop(content, self.config.crop, variant, self.seed)
         key = f"{content.path}#{variant}"
         item = dict(photo=photo, region=region, photo_key=key, same=0.0, fixed=-1)
@@ -40,19 +82,28 @@ class StylePairs(Dataset):
             style, style_region = (TF.center_crop(x, list(self.config.style_size)) for x in (photo, whole))
             item |= dict(style=style, style_region=style_region, region=whole)
             return item | dict(photo_key=f"{key}#whole", style_key=key, same=1.0)
-        style = pick(self.own if rng.random() < self.config.own_styles else self.other)
-        image, mask = fit(style, self.config.style_size)
+        chosen = self._style(rng)
+        image, mask = fit(chosen, self.config.style_size)
         mask = mask if mask.mean() > 0.05 else torch.ones_like(mask)
-        return item | dict(style=image, style_region=mask, style_key=str(style.path))
+        return item | dict(style=image, style_region=mask, style_key=str(chosen.path))
+
+    def _style(self, rng: np.random.Generator) -> LabelledPhoto:
+        own = rng.random() < self.config.own_styles
+        return _pick(self.photos.own if own else self.photos.other or self.photos.own, rng)
 
     def fixed_pair(self, index: int) -> dict:
+        """One of the pairs that the Gatys teacher restyles."""
         return self.pair(np.random.default_rng([self.seed, 1, index]), identity=0.0) | dict(fixed=index)
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 2, index])
-        if self.fixed and rng.random() < self.fixed_share:
-            return self.fixed_pair(int(rng.integers(self.fixed)))
+        if self.fixed.count and rng.random() < self.fixed.share:
+            return self.fixed_pair(int(rng.integers(self.fixed.count)))
         return self.pair(rng)
+
+
+def _pick(photos: Sequence[LabelledPhoto], rng: np.random.Generator) -> LabelledPhoto:
+    return photos[int(rng.integers(len(photos)))]
 
 
 def _by_material(photos: list[LabelledPhoto]) -> list[list[LabelledPhoto]]:
@@ -63,11 +114,12 @@ def _by_material(photos: list[LabelledPhoto]) -> list[list[LabelledPhoto]]:
 
 
 class MaskedPhotos(Dataset):
-    """Whole photos with the soft mask of their foreground and their material: photo `3 h w`, mask `1 h w`, label.
+    """Whole photos, each with the soft mask of its foreground and its material: photo `3 h w`, mask `1 h w`, label.
 
-    Each is mirrored, cropped to half or more of its sides and changed in colour at random; photos of materials and of
-    objects in general take turns, and so do the materials, so that each has its share whatever their numbers. Batches
-    of `batch` take turns with the `sizes` (height, width): masks are asked for at every size that users have.
+    Each is mirrored, cropped to half or more of its sides and changed in colour at random. The kinds (photos of
+    materials, photos of objects in general) take turns, and so do the materials within a kind, so that each has its
+    share whatever their numbers. Batches of `batch` items take turns with the `sizes` (height, width), because masks
+    are asked for at every size that users have. Item i is a function of (seed, i) alone.
     """
 
     def __init__(
@@ -88,21 +140,24 @@ class MaskedPhotos(Dataset):
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 3, index])
         groups = self.kinds[index % len(self.kinds)]
-        photos = groups[rng.integers(len(groups))]
-        photo = photos[rng.integers(len(photos))]
+        photo = _pick(groups[rng.integers(len(groups))], rng)
         size = self.sizes[index // self.batch % len(self.sizes)]
-        image, mask = load(photo)
-        share = rng.uniform(0.5, 1.0, size=2)
-        width, height = (max(1, int(side * s)) for side, s in zip(image.size, share, strict=True))
-        left, top = (
-            rng.integers(0, side - s + 1) for side, s in zip(image.size, (width, height), strict=True)
-        )
-        box, mirrored = (left, top, left + width, top + height), rng.random() < 0.5
-        parts = [
-            to_tensor(x.resize(size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
-            for x in (image, mask)
-        ]
-        image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)
+        image, mask = _random_view(photo, size, rng)
         for adjust in (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation):
             image = adjust(image, rng.uniform(0.5, 1.5))
         return dict(photo=image, mask=mask, label=photo.label)
+
+
+def _random_view(photo: LabelledPhoto, size: tuple[int, int], rng: np.random.Generator) -> list[Tensor]:
+    """Half or more of the sides of a photo and its mask, mirrored or not, resized to (height, width)."""
+    image, mask = load(photo)
+    share = rng.uniform(0.5, 1.0, size=2)
+    width, height = (max(1, int(side * s)) for side, s in zip(image.size, share, strict=True))
+    left, top = (
+        int(rng.integers(0, side - s + 1)) for side, s in zip(image.size, (width, height), strict=True)
+    )
+    box, mirrored = (left, top, left + width, top + height), rng.random() < 0.5
+    parts = [
+        to_tensor(x.resize(size[::-1], Image.Resampling.BICUBIC, box=box)).clamp(0, 1) for x in (image, mask)
+    ]
+    return [TF.horizontal_flip(x) if mirrored else x for x in parts]

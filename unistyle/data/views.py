@@ -1,5 +1,6 @@
 """Labelled photos as tensors, and cut for training."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,11 +11,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from unistyle.data.labelled import LabelledPhoto
+from unistyle.devices import map_on_cores
+from unistyle.errors import ImageError
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 
-STORED_SIDE = 384  # photos are kept in memory with this short side, in pixels
-MISSING_MASK = "no mask {} for {}: run the saliency teacher first, or give the folder that holds it"
+STORED_SIDE = 384  # pixels of the short side with which photos are kept in memory
+MISSING_MASK = (
+    "no mask {} for {}: run the saliency teacher first (unistyle saliency), or give the folder that holds it"
+)
 
 
 @lru_cache(maxsize=6000)
@@ -29,7 +34,8 @@ def _stored(path: Path, mask: bool) -> np.ndarray:
 
 
 def load(photo: LabelledPhoto) -> tuple[Image.Image, Image.Image]:
-    """Photo and mask (all white without one), at the size kept in memory."""
+    """Photo and mask (all white where there is none), at the size kept in memory. Raises ImageError for a file that
+    cannot be read, and FileNotFoundError for a mask that is missing."""
     image = Image.fromarray(_stored(photo.path, False))
     if photo.mask is None:
         return image, Image.new("L", image.size, 255)
@@ -39,22 +45,44 @@ def load(photo: LabelledPhoto) -> tuple[Image.Image, Image.Image]:
 
 
 def fit(photo: LabelledPhoto, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Photo `3 h w` and region `1 h w` that fill (height, width), cut at the middle."""
-    return tuple(to_tensor(ImageOps.fit(x, size[::-1], Image.Resampling.BICUBIC)) for x in load(photo))
+    """Photo `3 h w` and region `1 h w` that fill (height, width), cut at the middle. Raises what `load` does."""
+    image, mask = (to_tensor(ImageOps.fit(x, size[::-1], Image.Resampling.BICUBIC)) for x in load(photo))
+    return image, mask
+
+
+def check_readable(photos: Iterable[LabelledPhoto]) -> None:
+    """Read all photos and the masks that are there, which then stay in memory. Raises ImageError, which names every
+    one that cannot be read."""
+
+    def problem(photo: LabelledPhoto) -> str | None:
+        try:
+            load(photo if photo.mask and photo.mask.is_file() else LabelledPhoto(photo.path))
+        except ImageError as error:
+            return str(error)
+        return None
+
+    if problems := [p for p in map_on_cores(problem, dict.fromkeys(photos)) if p is not None]:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise ImageError(
+            f"{len(problems)} of the photos and masks cannot be used; mend or remove them:{lines}"
+        )
 
 
 def crop(photo: LabelledPhoto, side: int, variant: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A square crop of a third to seven eighths of the short side, mirrored or not: always the same for one variant.
-    So photos are seen at 150 to 384 pixels of short side, at every scale alike, as users restyle small and large
-    ones. A crop that the mask hardly touches is taken whole, as a close-up of something."""
+    """A square crop, photo `3 s s` and region `1 s s`: a third to seven eighths of the short side, mirrored or not.
+
+    It is always the same for one variant and seed. Photos are thus seen at 150 to 384 pixels of short side, every
+    scale as often as any other, because users restyle small and large ones. A crop that the mask hardly touches is
+    taken whole, as a close-up of something.
+    """
     image, mask = load(photo)
     rng = np.random.default_rng([seed, variant, *photo.path.stem.encode()])
     cut = int(STORED_SIDE * (7 / 8) * (8 / 21) ** rng.random())
-    left, top = (rng.integers(0, length - cut + 1) for length in image.size)
+    left, top = (int(rng.integers(0, length - cut + 1)) for length in image.size)
     box, mirrored = (left, top, left + cut, top + cut), rng.random() < 0.5
     parts = [
         to_tensor(x.resize((side, side), Image.Resampling.BICUBIC, box=box)).clamp(0, 1)
         for x in (image, mask)
     ]
-    image, mask = (TF.horizontal_flip(x) if mirrored else x for x in parts)
-    return image, mask if mask.mean() > 0.25 else torch.ones_like(mask)
+    view, region = (TF.horizontal_flip(x) if mirrored else x for x in parts)
+    return view, region if region.mean() > 0.25 else torch.ones_like(region)

@@ -1,23 +1,19 @@
-"""Exemplars of new styles, from folders of photos: found, read, checked, encoded, and the ones that stand for the rest.
+"""Exemplars of new styles, from folders of photos: found, read, checked, encoded and named.
 
-A folder a style with photos inside, or photos alone, whose style is then named after the folder. Beside a photo
-`STEM.jpg` a mask `STEM.mask.png` (white = the material) may say where the style is; otherwise the network finds it.
+A folder has one folder per style with photos inside, or photos alone, whose style is then named after the folder.
+Beside a photo `STEM.jpg` a mask `STEM.mask.png` (white = the material) may say where the style is; otherwise the
+network finds it.
 """
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2, whiten
 from torch import Tensor
 
-from unistyle.data.labelled import LabelledPhoto
-from unistyle.data.views import fit
 from unistyle.devices import cores
 from unistyle.errors import ImageError, StyleError
 from unistyle.files.folders import SUFFIXES, list_images
@@ -30,83 +26,94 @@ from unistyle.styles.names import check_style_name, exemplar_name
 
 SMALLEST_SIDE = 64  # pixels of a style photo's short side: a few periods of a texture and their variety
 COVERED = 0.02  # share of the photo that a mask must cover
-SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
-TYPICAL = 0.75  # share of a folder's photos that may be exemplars: the ones nearest to its median
 
 
 @dataclass(frozen=True)
 class Exemplar:
-    """A style photo as the network reads it: image `1 3 h w` in [0, 1], region `1 1 h w`, code `d`; on the CPU."""
+    """A style photo as the network reads it; tensors on the CPU."""
 
     style: str
+    """The name of its style."""
     path: Path
+    """Its file."""
     image: Tensor
+    """`1 3 h w` in [0, 1]."""
     region: Tensor
+    """Where the style is: `1 1 h w` in [0, 1]."""
     code: Tensor
+    """Its style code `d`."""
 
 
 def style_folders(folder: str | Path) -> dict[str, list[Path]]:
-    """Style -> its photos: one style a folder inside `folder`, or one named after `folder` where the photos lie in it.
-    Raises StyleError where there is none, and for a name that no style can have."""
+    """Style -> its photos: one style for each folder inside `folder`, or a single one, named after `folder`, where the
+    photos lie in it. Raises StyleError where there is no style, and for a name that no style can have."""
     root = Path(folder)
-    if not root.is_dir():
-        raise StyleError(f"no folder {root}; give one with a folder a style, photos inside")
-    styles: dict[str, list[Path]] = {}
-    for path in list_images(root):
-        if path.stem.endswith(".mask"):
-            continue
-        inside = path.relative_to(root).parts
-        styles.setdefault(inside[0] if len(inside) > 1 else "", []).append(path)
-    if not styles:
-        raise StyleError(f"{root} holds no photos; give a folder with a folder a style, photos inside")
-    unread = [
-        p.name for p in sorted(root.iterdir()) if p.is_dir() and p.name[0] != "." and p.name not in styles
-    ]
-    if unread:
-        raise StyleError(
-            f"no photos that can be read in {', '.join(str(root / name) for name in unread)}: put photos there ("
-            f"{', '.join(sorted(SUFFIXES))}), or take the folder away"
-        )
-    if loose := styles.pop("", []):
-        if styles:
-            raise StyleError(
-                f"{root} holds photos ({loose[0].name}) beside folders ({', '.join(styles)}): move the photos into a "
-                "folder of their own, named as the style is to be called"
-            )
+    styles = _found(root)
+    _refuse_unread(root, styles)
+    loose = styles.pop("", [])
+    _refuse_mixed(root, loose, styles)
+    if loose:
         styles = {root.resolve().name: loose}
     for name in styles:
-        try:
-            check_style_name(name)
-            name.encode()
-        except ValueError as error:  # a UnicodeError is one too
-            reason = "its name is not UTF-8; rename it" if isinstance(error, UnicodeError) else error
-            raise StyleError(f"{root if loose else root / name}: {reason}") from error
+        _refuse_name(name, root if loose else root / name)
     return styles
+
+
+def _found(root: Path) -> dict[str, list[Path]]:
+    """The photos by the folder of the first level that they are in; those in none are under the empty name."""
+    if not root.is_dir():
+        raise StyleError(f"no folder {root}; give one with one folder per style, photos inside")
+    styles: dict[str, list[Path]] = {}
+    for path in list_images(root):
+        if not path.stem.endswith(".mask"):
+            inside = path.relative_to(root).parts
+            styles.setdefault(inside[0] if len(inside) > 1 else "", []).append(path)
+    if not styles:
+        raise StyleError(f"{root} holds no photos; give a folder with one folder per style, photos inside")
+    return styles
+
+
+def _refuse_unread(root: Path, styles: dict[str, list[Path]]) -> None:
+    """A folder without a photo is a mistake: nobody makes one to have no style."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    if unread := [str(path) for path in folders if path.name not in styles]:
+        raise StyleError(
+            f"no photos that can be read in {', '.join(unread)}: put photos there ({', '.join(sorted(SUFFIXES))}), or "
+            "take the folder away"
+        )
+
+
+def _refuse_mixed(root: Path, loose: list[Path], styles: dict[str, list[Path]]) -> None:
+    """Photos beside folders: nobody can say which style they are of."""
+    if loose and styles:
+        raise StyleError(
+            f"{root} holds photos ({loose[0].name}) beside folders ({', '.join(styles)}): move the photos into a "
+            "folder of their own, named as the style is to be called"
+        )
+
+
+def _refuse_name(name: str, path: Path) -> None:
+    """A name that no style can have; path: the folder that has it."""
+    try:
+        check_style_name(name)
+        name.encode()
+    except ValueError as error:  # a UnicodeError is one too
+        reason = "its name is not UTF-8; rename it" if isinstance(error, UnicodeError) else error
+        raise StyleError(f"{path}: {reason}") from error
 
 
 def own_mask(path: Path) -> Path | None:
     """The mask beside a photo, if there is one."""
     mask = path.with_name(f"{path.stem}.mask.png")
     # By `os.path`: a `Path` would raise where the name, longer than the photo's, is too long for a file.
-    return mask if os.path.isfile(mask) else None
+    return mask if os.path.isfile(mask) else None  # noqa: PTH113
 
 
 @torch.no_grad()
 def read_exemplar(network: UniStyleNetwork, style: str, path: Path, whole: bool = False) -> Exemplar:
     """A style photo with its region and code. whole: the region is the photo, whatever the network finds in it.
     Raises ImageError for a photo or mask that cannot be used."""
-    photo, mask = read_photo(path), None
-    if min(photo.size) < SMALLEST_SIDE:
-        size = "x".join(map(str, photo.size))
-        raise ImageError(f"{path}: {size} pixels; wanted {SMALLEST_SIDE} a side or more to show a texture")
-    if beside := own_mask(path):
-        mask = read_mask(beside)
-        if mask.size != photo.size:
-            raise ImageError(f"{beside}: size {mask.size} for a photo of {photo.size}; wanted the same")
-    image, region = style_view(photo, mask)
-    if min(image.shape[-2:]) < SMALLEST:
-        seen = "x".join(map(str, reversed(image.shape[-2:])))
-        raise ImageError(f"{path}: too long and thin, it is read at {seen} pixels; cut it to 8:1 or less")
+    image, region = _seen(path)
     if region is None and whole:
         region = torch.ones_like(image[:, :1])
     device = next(network.parameters()).device
@@ -125,15 +132,54 @@ def read_exemplar(network: UniStyleNetwork, style: str, path: Path, whole: bool 
     return Exemplar(style, path, image.cpu(), region.cpu(), code.cpu())
 
 
+def _seen(path: Path) -> tuple[Tensor, Tensor | None]:
+    """A style photo `1 3 h w` as the network reads it, and its region `1 1 h w`; None where it is to be found."""
+    photo, mask = read_photo(path), None
+    if min(photo.size) < SMALLEST_SIDE:
+        size = "x".join(map(str, photo.size))
+        raise ImageError(
+            f"{path}: {size} pixels; wanted {SMALLEST_SIDE} or more on each side, to show a texture"
+        )
+    if beside := own_mask(path):
+        mask = read_mask(beside)
+        if mask.size != photo.size:
+            raise ImageError(f"{beside}: size {mask.size} for a photo of {photo.size}; wanted the same")
+    image, region = style_view(photo, mask)
+    if min(image.shape[-2:]) < SMALLEST:
+        seen = "x".join(map(str, reversed(image.shape[-2:])))
+        raise ImageError(f"{path}: too long and thin, it is read at {seen} pixels; cut it to 8:1 or less")
+    return image, region
+
+
 def read_exemplars(
     network: UniStyleNetwork,
     styles: dict[str, list[Path]],
     whole: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, list[Exemplar]], list[str]]:
-    """The usable photos of each style, and a message for each other one. Raises StyleError, which has these messages,
-    where a style has no usable photo: nothing is added by half."""
-    asked = [(style, path) for style, paths in styles.items() for path in paths]
+    """The usable photos of each style, and a message for each of the others.
+
+    progress: called with how many photos are read, and of how many. Raises StyleError, which has these messages, where
+    a style has no usable photo, so that nothing is added by half.
+    """
+    found: dict[str, list[Exemplar]] = {style: [] for style in styles}
+    problems = []
+    count = sum(map(len, styles.values()))
+    for index, answer in enumerate(_read_all(network, styles, whole)):
+        if isinstance(answer, str):
+            problems.append(answer)
+        else:
+            found[answer.style].append(answer)
+        if progress:
+            progress(index + 1, count)
+    _refuse_empty(found, problems)
+    return found, problems
+
+
+def _read_all(
+    network: UniStyleNetwork, styles: dict[str, list[Path]], whole: bool
+) -> Iterator[Exemplar | str]:
+    """The exemplar of each photo, or why there is none, in their order and as soon as each is read."""
 
     def read(style: str, path: Path) -> Exemplar | str:
         try:
@@ -141,103 +187,34 @@ def read_exemplars(
         except ImageError as error:
             return str(error)
 
-    found: dict[str, list[Exemplar]] = {style: [] for style in styles}
-    problems = []
+    asked = [(style, path) for style, paths in styles.items() for path in paths]
     # A single photo too has a thread to itself: several would give it a code that differs in the last bits from the
     # one that it has among others, and to the bank it would be another style.
     with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for index, answer in enumerate(pool.map(read, *zip(*asked, strict=True))):
-            if isinstance(answer, str):
-                problems.append(answer)
-            else:
-                found[answer.style].append(answer)
-            if progress:
-                progress(index + 1, len(asked))
+        yield from pool.map(read, *zip(*asked, strict=True))
+
+
+def _refuse_empty(found: dict[str, list[Exemplar]], problems: list[str]) -> None:
     if empty := [style for style, exemplars in found.items() if not exemplars]:
         reasons = "".join(f"\n  {problem}" for problem in problems)
         raise StyleError(
-            f"no usable photo for {', '.join(empty)}; give one at least, better twenty:{reasons}"
+            f"no usable photo for {', '.join(empty)}; give at least one, better twenty:{reasons}"
         )
-    return found, problems
 
 
-def choose(exemplars: Sequence[Exemplar], count: int, moments: int, seed: int = 0) -> list[Exemplar]:
-    """`count` photos of one style that stand for its variety, by the first `moments` numbers of their codes: among
-    the three quarters nearest to the median, because a folder often holds a photo or two of something else. All, if
-    there are no more."""
-    if len(exemplars) <= count:
-        return list(exemplars)
-    points = _scaled(np.stack([e.code[:moments].double().numpy() for e in exemplars]))
-    distance = ((points - np.median(points, axis=0)) ** 2).sum(1)
-    typical = distance.argsort(kind="stable")[: max(count, round(TYPICAL * len(points)))]
-    return [exemplars[typical[i]] for i in medoids(points[typical], count, seed)]
-
-
-def pick(network: UniStyleNetwork, found: dict[str, list[Exemplar]], count: int) -> list[Exemplar]:
-    """The exemplars of every style, `count` of each."""
-    moments = network.stylizer.code_sizes[0]
-    return [e for exemplars in found.values() for e in choose(exemplars, count, moments)]
-
-
-def _scaled(points: np.ndarray) -> np.ndarray:
-    """Points `n d` with every column at mean 0 and standard deviation 1; a constant one is 0."""
-    return (points - points.mean(0)) / np.maximum(points.std(0), 1e-6)
-
-
-def medoids(points: np.ndarray, count: int, seed: int = 0) -> list[int]:
-    """Rows of `points` (n d) that are nearest to the centres of k-means; `count`, or fewer where rows are equal or
-    one is nearest to two centres."""
-    count = min(count, len(np.unique(points, axis=0)))  # which k-means++ takes for granted
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "One of the clusters is empty")  # its centre stays where it was
-        centres, _ = kmeans2(points, count, minit="++", seed=np.random.default_rng(seed))
-    return list({int(((points - centre) ** 2).sum(1).argmin()): None for centre in centres})
+def exemplar_names(photos: Sequence[tuple[str, Path]]) -> tuple[tuple[str, str], ...]:
+    """The name (style, exemplar) of each photo (style, path), after its file. A name that is taken gets a
+    number."""
+    names: dict[tuple[str, str], None] = {}
+    for style, path in photos:
+        stem, number = exemplar_name(path.stem.encode(errors="replace").decode()), 1
+        while (style, name := stem if number == 1 else f"{stem}-{number}") in names:
+            number += 1
+        names[style, name] = None
+    return tuple(names)
 
 
 def bank_of(exemplars: Sequence[Exemplar]) -> StyleBank:
-    """A bank of the exemplars, each named after its file; a name that is taken gets a number."""
-    names: dict[tuple[str, str], None] = {}
-    for e in exemplars:
-        stem, number = exemplar_name(e.path.stem.encode(errors="replace").decode()), 1
-        while (e.style, name := stem if number == 1 else f"{stem}-{number}") in names:
-            number += 1
-        names[e.style, name] = None
-    return StyleBank(tuple(names), torch.stack([e.code for e in exemplars]))
-
-
-@torch.inference_mode()
-def choose_exemplars(
-    network: UniStyleNetwork,
-    photos: Sequence[LabelledPhoto],
-    count: int,
-    size: tuple[int, int],
-    seed: int = 0,
-) -> list[LabelledPhoto]:
-    """`count` photos of one material that stand for its variety: the photos nearest to the centres of k-means over
-    the moments of their style codes, among the quarter that the segmenter is surest of. All, if there are no more.
-
-    Where it is not sure, stone under a rainbow or a painted fence, nobody would see the material in the style either:
-    an independent classifier names the restyled region as its new material twice as often as with six exemplars
-    taken from the half nearest to the median code (docs/trials.md).
-    """
-    regions = [(photo, *fit(photo, size)) for photo in photos]
-    large = [entry for entry in regions if entry[2].mean() >= SHOWN] or regions
-    if len(large) <= count:
-        return [photo for photo, _, _ in large]
-    described = [_describe(network, image[None], mask[None], photo.label) for photo, image, mask in large]
-    moments, sureness = (np.stack(part) for part in zip(*described, strict=True))
-    points = whiten(moments + 1e-6 * np.arange(len(moments))[:, None])  # no column is constant
-    sure = (-sureness).argsort(kind="stable")[: max(count, len(points) // 4)]
-    return [large[sure[i]][0] for i in medoids(points[sure], count, seed)]
-
-
-def _describe(
-    network: UniStyleNetwork, image: Tensor, region: Tensor, label: int
-) -> tuple[np.ndarray, float]:
-    """Moments `d` of the style inside the region, and the mean probability there of the material `label`."""
-    features, logits = network.find(image)
-    code = network.stylizer.encode(features, region)[0, 0, : network.stylizer.code_sizes[0]]
-    share = resize_regions(region, logits.shape[-2:])[0, 0]
-    probability = logits[0, 1:].softmax(0)[label]
-    sureness = (probability * share).sum() / share.sum().clamp_min(1e-6)
-    return code.double().numpy(), sureness.item()
+    """A bank of the exemplars, named as in `exemplar_names`."""
+    names = exemplar_names([(e.style, e.path) for e in exemplars])
+    return StyleBank(names, torch.stack([e.code for e in exemplars]))

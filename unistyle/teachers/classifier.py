@@ -18,7 +18,7 @@ LEVELS = (1, 2, 3)  # strides 8, 16 and 32: a material is texture more than outl
 
 
 class MaterialClassifier(nn.Module):
-    """RGB `b 3 h w` in [0, 1] -> class scores (logits) `b m`, one a material.
+    """RGB `b 3 h w` in [0, 1] -> class scores (logits) `b m`, one for each material.
 
     The head sees mean and standard deviation of every channel over the whole photo, at strides 8, 16 and 32.
     """

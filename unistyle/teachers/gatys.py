@@ -3,7 +3,7 @@
 Slow (80 passes of VGG-19, forward and back) and the picture that the network is to reach in one pass. Source:
 Gatys et al., "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016). Departures: Gram
 matrices are taken inside the region and inside the style's region; distances are relative to their target and
-content is compared after normalisation (unistyle.features); the optimisation starts from the photo; nothing
+content is compared after normalisation (unistyle.maths.features); the optimisation starts from the photo; nothing
 outside the region changes.
 """
 
@@ -21,43 +21,46 @@ from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS
 
 Progress = Callable[[int, dict[str, float]], None]  # (iterations done, value of every weighted term)
 Features = dict[str, Tensor]
+Terms = dict[str, tuple[float, Callable[[Tensor, Features], Tensor]]]  # weight and term, by name
 
 
-# L-BFGS without a line search costs one pass an iteration, not two, but now and then a step goes astray: where the
-# loss is this many times the lowest so far, or not finite, the search restarts from there at half the rate.
+# L-BFGS without a line search costs one pass for each iteration, not two, but now and then a step goes astray: where
+# the loss is this many times the lowest so far, or not finite, the search restarts from there at half the rate.
 ASTRAY = 100
 
 
 @dataclass(frozen=True)
 class GatysConfig:
-    """Everything that decides a result beside the images; part of the key in the cache."""
+    """Everything that decides a result beside the images. It is part of the key in the cache."""
 
     iterations: int = 80
+    """Steps of L-BFGS, each of which costs one pass of VGG-19, forward and back."""
     style_weight: float = 20.0
+    """Weight of the Gram distance to the style."""
     content_weight: float = 1.0
+    """Weight of the content distance to the photo."""
     smoothness_weight: float = 1.0
+    """Weight of the squared total variation."""
     range_weight: float = 10.0
+    """Weight of what holds pixels in [0, 1]."""
     style_layers: tuple[str, ...] = STYLE_LAYERS
+    """Layers of VGG-19 at which style is compared."""
     content_layer: str = CONTENT_LAYER
-    optimizer: str = "lbfgs"
+    """Layer of VGG-19 at which content is compared."""
     learning_rate: float = 1.0
+    """Length of a step of L-BFGS, in units of the step that it proposes."""
 
     def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"unknown optimizer {self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}")
         if self.iterations < 0:
             raise ValueError(f"iterations is {self.iterations}: give 0 or more")
 
 
 def _lbfgs(pixels: Tensor, rate: float) -> torch.optim.Optimizer:
-    # One iteration a step leaves the loop, its progress and its checks to us; the curvature history lives on
+    # One iteration for each step leaves the loop, its progress and its checks to us; the curvature history lives on
     # between steps. Gradients of single pixels are tiny: torch's absolute tolerances would stop at once.
     return torch.optim.LBFGS(
         [pixels], lr=rate, max_iter=1, history_size=50, tolerance_grad=0, tolerance_change=0
     )
-
-
-OPTIMIZERS = {"lbfgs": _lbfgs, "adam": lambda pixels, rate: torch.optim.Adam([pixels], lr=0.02 * rate)}
 
 
 class StyleTerm:
@@ -108,21 +111,22 @@ def restyle(
 ) -> Tensor:
     """Give the `region` of `photo` the style found in the `style_region` of `style`.
 
-    photo, style: `1 3 h w` in [0, 1], each of its own size. region, style_region: `1 1 h w` in [0, 1], of
-    their image's size. Returns `1 3 h w` in [0, 1]; where the region is 0 it equals the photo exactly, and an
-    empty region gives the photo back. `vgg` maps an image to a dict of feature maps, with the layers that
-    `config` names. Raises ValueError for shapes that do not fit or an empty style region, FloatingPointError
-    naming a term that is not finite from the start.
+    photo, style: `1 3 h w` in [0, 1], each of its own size. region, style_region: `1 1 h w` in [0, 1], of their
+    image's size. Returns `1 3 h w` in [0, 1], which equals the photo exactly where the region is 0; an empty region
+    gives the photo back. vgg: maps an image to a dict of feature maps, with the layers that `config` names. progress:
+    called after every iteration. Raises ValueError for shapes that do not fit or an empty style region,
+    FloatingPointError naming a term that is not finite from the start.
     """
     config = config or GatysConfig()
-    _check(photo, region, "photo"), _check(style, style_region, "style")
+    _check(photo, region, "photo")
+    _check(style, style_region, "style")
     if style_region.max() <= 0:
         raise ValueError("the style's region is empty: give a mask with white pixels, or none")
     if region.max() <= 0:
         return photo.clone()
     with torch.no_grad():
         photo_features, style_features = vgg(photo), vgg(style)
-    terms = {
+    terms: Terms = {
         "style": (config.style_weight, StyleTerm(style_features, style_region, region, config.style_layers)),
         "content": (config.content_weight, ContentTerm(photo_features, region, config.content_layer)),
         "smoothness": (config.smoothness_weight, smoothness_term),
@@ -139,7 +143,15 @@ def recolour(photo: Tensor, style: Tensor, region: Tensor, style_region: Tensor)
     return regional_adain(photo, region, *moments(style, style_region)).clamp(0, 1)
 
 
-def _optimise(vgg, photo, start, region, terms, config: GatysConfig, progress: Progress | None) -> Tensor:
+def _optimise(
+    vgg: nn.Module,
+    photo: Tensor,
+    start: Tensor,
+    region: Tensor,
+    terms: Terms,
+    config: GatysConfig,
+    progress: Progress | None,
+) -> Tensor:
     pixels = start.clone().requires_grad_()
     values: dict[str, float] = {}
 
@@ -154,7 +166,7 @@ def _optimise(vgg, photo, start, region, terms, config: GatysConfig, progress: P
         return total.detach()
 
     rate, lowest, best = config.learning_rate, math.inf, start
-    optimizer = OPTIMIZERS[config.optimizer](pixels, rate)
+    optimizer = _lbfgs(pixels, rate)
     for iteration in range(1, config.iterations + 1):
         here = pixels.detach().clone()
         total = optimizer.step(closure).item()  # the loss here, before the step
@@ -165,7 +177,7 @@ def _optimise(vgg, photo, start, region, terms, config: GatysConfig, progress: P
         elif not total < ASTRAY * lowest:
             rate /= 2
             pixels.data.copy_(best)
-            optimizer = OPTIMIZERS[config.optimizer](pixels, rate)
+            optimizer = _lbfgs(pixels, rate)
         if progress:
             progress(iteration, dict(values))
     return pixels.detach() if closure().item() < lowest else best

@@ -15,7 +15,7 @@ from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.maps import distinct, ranks, refine, simonyan
-from unistyle.teachers.objects import ObjectNet, object_logits
+from unistyle.teachers.objects import object_logits
 
 METHODS = ("simonyan", "distinct", "objects", "combined")
 
@@ -30,7 +30,7 @@ class SaliencyTeacher(nn.Module):
     def __init__(
         self,
         classifier: MaterialClassifier,
-        objects: ObjectNet | None = None,
+        objects: nn.Module | None = None,
         weight: float = 1.0,
         bias: float = 0.0,
     ):
@@ -49,8 +49,8 @@ class SaliencyTeacher(nn.Module):
     def masks(self, photos: Tensor, labels: Tensor, method: str = "combined") -> Tensor:
         """Soft masks `b 1 h w` in [0, 1] of the materials `labels` (b, indices into `materials`) in photos `b 3 h w`.
 
-        method: `simonyan` and `distinct` are the classifier's maps, `objects` is the object network's answer,
-        `combined` joins the last two. Raises ValueError for another one.
+        method: `simonyan` and `distinct` are the classifier's maps, `objects` is the object network's answer, and
+        `combined` joins the last two. Raises ValueError for any other.
         """
         if method not in self.methods:
             raise ValueError(f"no method {method!r} here: choose from {', '.join(self.methods)}")
@@ -74,9 +74,8 @@ class SaliencyTeacher(nn.Module):
         return image, self.masks(image[None], label, method)[0]
 
     def digest(self) -> str:
-        """A hash of all that decides the masks beside the photo."""
-        weights = (v.cpu().contiguous().numpy().tobytes() for v in self.state_dict().values())
-        return digest(self.weight, self.bias, *weights)
+        """A digest of all that decides the masks, apart from the photo."""
+        return digest(self.weight, self.bias, self)
 
 
 def write_masks(
@@ -88,8 +87,8 @@ def write_masks(
 ) -> list[Path]:
     """Write the mask of each photo to `out/material/stem.png`, 8-bit grey, and return the paths in order.
 
-    A file carries the hash of what it was made from; where that is the same, it is not made again. Raises
-    ValueError where two photos would share a file.
+    A file carries the digest of what it was made from, and where that is the same it is not made again. Raises
+    ImageError for a photo that cannot be read, and ValueError where two photos would share a file.
     """
     paths = [Path(out) / teacher.materials[p.label] / f"{p.path.stem}.png" for p in photos]
     if len(set(paths)) < len(paths):

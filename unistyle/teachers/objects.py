@@ -4,7 +4,6 @@ It knows no material. The saliency teacher joins it with the maps of a material 
 the soft masks of that (self-training); targets are soft masks throughout.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,29 +17,36 @@ from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import at_side, resize
+from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import Encoder
 from unistyle.network.layers import conv
 
+WARMUP = 20  # steps until the learning rate is reached
 Pair = tuple[Tensor, Tensor]  # a photo and its soft mask, uint8 `3 h w` and `1 h w`
 
 
 @dataclass(frozen=True)
 class ObjectConfig:
-    """Training of the object network: 5 to 15 minutes on two cores.
-
-    size: side of the square crops, px; crop_area: smallest and largest crop, as a share of the photo; encoder_lr:
-    lower than lr because the encoder is pretrained; iou_weight: of the IoU term beside the cross-entropy.
-    """
+    """Training of the object network: 5 to 15 minutes on two cores."""
 
     steps: int = 600
+    """Steps of the optimizer."""
     batch_size: int = 16
+    """Photos in each step."""
     size: int = 256
+    """Side of the square crops, in pixels."""
     crop_area: tuple[float, float] = (0.15, 1.0)
+    """Smallest and largest crop, as a share of the photo."""
     lr: float = 2e-3
+    """Learning rate of the decoder."""
     encoder_lr: float = 4e-4
+    """Learning rate of the encoder, which is lower because it is pretrained."""
     weight_decay: float = 1e-2
+    """Weight decay of AdamW."""
     iou_weight: float = 0.5
+    """Weight of the IoU term, that of the cross-entropy being 1."""
     seed: int = 0
+    """Of the decoder's first weights and of the crops."""
 
 
 class ObjectNet(nn.Module):
@@ -58,9 +64,8 @@ class ObjectNet(nn.Module):
         self.fuse = nn.ModuleList(
             nn.Sequential(conv(width, width), nn.GroupNorm(8, width), nn.ReLU()) for _ in encoder.channels
         )
-        self.context = nn.Linear(
-            width, width
-        )  # the mean over the photo, so that a close-up can say "all of it"
+        # The mean over the photo, so that a close-up can say "all of it".
+        self.context = nn.Linear(width, width)
         self.head = conv(width, 1)
         self.to(memory_format=torch.channels_last)
 
@@ -149,7 +154,7 @@ def train_objects(
     outer = [p for name, p in net.named_parameters() if not name.startswith("encoder.")]
     groups = [dict(params=outer, lr=config.lr), dict(params=inner, lr=config.encoder_lr)]
     optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, config.steps))
+    schedule = warm_cosine(optimizer, config.steps, WARMUP)
     device = net.head.weight.device
     net.train()
     # torchvision's transforms draw from the global generator; forked, the caller's stream stays as it was.
@@ -168,13 +173,10 @@ def train_objects(
     return net.eval()
 
 
-def _warm_cosine(step: int, steps: int, warm: int = 20) -> float:
-    return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
 def _batches(pairs: Sequence[Pair], config: ObjectConfig) -> Iterator[Pair]:
     """Batches of random views in [0, 1], every pair once before any comes again."""
-    augment, order = augmentation(config), []
+    augment = augmentation(config)
+    order: list[int] = []
     for _ in range(config.steps):
         while len(order) < config.batch_size:
             order += torch.randperm(len(pairs)).tolist()
@@ -184,7 +186,7 @@ def _batches(pairs: Sequence[Pair], config: ObjectConfig) -> Iterator[Pair]:
 
 
 @torch.no_grad()
-def object_logits(net: ObjectNet, photos: Tensor, sides: Sequence[int] = (224, 320)) -> Tensor:
+def object_logits(net: nn.Module, photos: Tensor, sides: Sequence[int] = (224, 320)) -> Tensor:
     """Logits `b 1 h w` for photos `b 3 h w` in [0, 1]: the mean over short sides `sides`, px, and reflections."""
     total = torch.zeros_like(photos[:, :1])
     for side in sides:

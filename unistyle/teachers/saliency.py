@@ -1,11 +1,8 @@
 """The saliency teacher: soft masks of a photo's material, from image-level labels and knowledge of objects.
 
-    python -m unistyle.teachers.saliency --photos PHOTOS --out DIR --objects OBJECTS --masks MASKS
-
-PHOTOS holds a folder a material with photos inside; OBJECTS holds photos and masks of objects in general (`image/`,
-`mask/`), as ECSSD does. Writes `DIR/material/stem.png`, 8-bit grey. Annotated masks in MASKS (`material/stem.png`)
-are never trained on: with them, the masks' bias is calibrated on the photos held out, and a table gives pixel
-accuracy and mean IU of each method on these.
+A classifier of materials, trained on folders of photos, says where it looks; an object network, trained on photos with
+masks of objects in general (as in ECSSD), says what the subject of a photo is. Annotated masks of materials are never
+trained on: with them, the masks' bias is calibrated.
 """
 
 import copy
@@ -15,14 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from unistyle.data.labelled import LabelledPhoto, materials_of, object_photos, split_photos
-from unistyle.files.atomic import atomic
+from unistyle.data.labelled import (
+    LabelledPhoto,
+    MaterialFolder,
+    materials_of,
+    object_photos,
+    split_photos,
+)
+from unistyle.files.atomic import kept
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
@@ -34,57 +38,83 @@ from unistyle.teachers.masks import SaliencyTeacher
 from unistyle.teachers.objects import ObjectConfig, ObjectNet, Pair, read_pair, shrunk_pair, train_objects
 
 Progress = Callable[[str, int, int], None]  # (what is being done, steps done, steps in all)
+Trained = tuple[nn.Module, dict[str, str]]  # a network, and notes for the header of its file
 ADAPT = ObjectConfig(steps=200, lr=1e-3, encoder_lr=2e-4, seed=1)
 
 
 @dataclass(frozen=True)
 class SaliencyConfig:
-    """How the networks are trained and how their maps become masks.
-
-    objects: training on photos with object masks; adapt: self-training after it, on those and on the own photos
-    with the masks found so far (0 steps: none), rounds times, each with the masks of the round before;
-    distinct_weight: share of the classifier's map in `combined`. The biases, before and after self-training, put the
-    boundary at 0.5 where no annotated photos are given to calibrate them on.
-    """
+    """How the networks are trained, and how their maps become masks."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The encoder of the classifier and of the object network."""
     objects: ObjectConfig = field(default_factory=ObjectConfig)
+    """Training on photos with masks of objects."""
     adapt: ObjectConfig = ADAPT
+    """Self-training after it, on those photos and on the own ones with the masks found so far. With 0 steps there is
+    none."""
     rounds: int = 2
+    """How often self-training is done, each time with the masks of the round before."""
     distinct_weight: float = 1.0
+    """Share of the classifier's map in `combined`."""
+    # Calibration moves these two, and in steps of 0.01 of the threshold; without annotated photos they stay, which is
+    # the case of anybody's own vocabulary (configs/onomatopoeia.yaml).
     bias: float = 2.4
+    """Added to the object network's logits before self-training: it puts the boundary at 0.5, as measured on FMD. Where
+    annotated photos are given, calibration starts from here."""
     adapted_bias: float = 0.8
+    """The same, after self-training."""
+
+
+@dataclass(frozen=True)
+class SaliencyData:
+    """The photos that the saliency teacher learns from."""
+
+    photos: str | Path | MaterialFolder
+    """A folder with one folder per material, photos inside."""
+    split: str | Path | None = None
+    """A file with one line `MATERIAL/STEM` for each photo to train on; the rest is held out. None holds out an eighth
+    of each material."""
+    objects: str | Path | Sequence[LabelledPhoto] | None = None
+    """Photos with masks of objects in general, or a folder of them, with `image/` and `mask/`. None does without an
+    object network."""
+    annotated: Sequence[LabelledPhoto] = ()
+    """Photos with annotated masks, on which the bias is calibrated before and after self-training."""
+
+    def object_photos(self) -> list[LabelledPhoto]:
+        """The photos with masks of objects. Raises ValueError for a folder without any."""
+        if isinstance(self.objects, (str, Path)):
+            return object_photos(self.objects)
+        return list(self.objects or ())
 
 
 class _Networks:
-    """The teacher's networks: each from the cache, or else trained and put there, named by a hash of its inputs."""
+    """The teacher's networks: each from the cache, or else trained and put there, named by a digest of its inputs."""
 
-    def __init__(self, cache: str | Path, config: SaliencyConfig, report: Progress, device):
+    def __init__(
+        self, cache: str | Path, config: SaliencyConfig, report: Progress, device: str | torch.device
+    ):
         self.cache, self.config, self.report, self.device = Path(cache), config, report, device
 
     def encoder(self, pretrained: bool) -> Encoder:
-        config = (
-            self.config.encoder if pretrained else EncoderConfig(self.config.encoder.name, pretrained=False)
-        )
-        return Encoder(config).to(self.device)
+        config = self.config.encoder
+        return Encoder(config if pretrained else EncoderConfig(config.name, pretrained=False)).to(self.device)
 
-    def kept(self, name: str, key: list, empty: Callable[[], nn.Module], train: Callable) -> nn.Module:
-        """The network kept under `key`, loaded into `empty()`, or else what `train()` gives with notes on it."""
+    def kept(self, name: str, key: list, empty: Callable[[], nn.Module], train: Callable[[], Trained]) -> Any:
+        """The network kept under `key`, loaded into `empty()`, or else what `train()` gives."""
         path = self.cache / f"{name}-{digest(*_identity(self.config.encoder), *key)}.safetensors"
-        if path.is_file():
+
+        def read(file: Path) -> Trained:
             net = empty()
-            net.load_state_dict(load_file(path))
-            return net.to(self.device).eval()
-        net, notes = train()
-        with atomic(path) as temporary:
-            state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
-            save_file(state, temporary, metadata=notes)
-        return net
+            net.load_state_dict(load_file(file))
+            return net.to(self.device).eval(), {}
+
+        return kept(path, train, _write, read)[0]
 
     def classifier(
         self, materials: tuple[str, ...], train: Sequence[LabelledPhoto], held: Sequence[LabelledPhoto]
-    ):
-        def make() -> tuple[nn.Module, dict[str, str]]:
+    ) -> MaterialClassifier:
+        def make() -> Trained:
             step = partial(self.report, "classifier")
             net, accuracy = train_classifier(self.encoder(True), materials, train, held, step)
             return net, dict(materials=json.dumps(materials), accuracy=f"{accuracy:.4f}")
@@ -95,13 +125,13 @@ class _Networks:
     def object_net(self, pairs: Sequence[Pair]) -> nn.Module:
         config = self.config.objects
 
-        def make() -> tuple[nn.Module, dict[str, str]]:
+        def make() -> Trained:
             with torch.random.fork_rng(devices=[]):  # the decoder's first weights
                 torch.manual_seed(config.seed)
                 net = ObjectNet(self.encoder(True)).to(self.device)
             return train_objects(net, pairs, config, partial(self.report, "object network")), {}
 
-        key = [asdict(config), digest(*(x.numpy().tobytes() for pair in pairs for x in pair))]
+        key = [asdict(config), digest(*(x for pair in pairs for x in pair))]
         return self.kept("objects", key, lambda: ObjectNet(self.encoder(False)), make)
 
     def adapted(
@@ -109,16 +139,23 @@ class _Networks:
     ) -> nn.Module:
         config = self.config.adapt
 
-        def make() -> tuple[nn.Module, dict[str, str]]:
+        def make() -> Trained:
             own = []
             for index, photo in enumerate(photos):
                 own.append(shrunk_pair(*teacher.mask_of(photo)))
                 self.report("masks to train on", index + 1, len(photos))
-            net = copy.deepcopy(teacher.objects).requires_grad_(True)
-            return train_objects(net, [*pairs, *own], config, partial(self.report, "self-training")), {}
+            net: Any = copy.deepcopy(teacher.objects)
+            return train_objects(
+                net.requires_grad_(True), [*pairs, *own], config, partial(self.report, "self-training")
+            ), {}
 
         key = [asdict(config), teacher.digest(), _contents(photos)]
         return self.kept("adapted", key, lambda: ObjectNet(self.encoder(False)), make)
+
+
+def _write(trained: Trained, path: Path) -> None:
+    net, notes = trained
+    save_file({k: v.cpu().contiguous() for k, v in net.state_dict().items()}, path, metadata=notes)
 
 
 def _identity(encoder: EncoderConfig) -> tuple[str, bool, bytes]:
@@ -131,36 +168,31 @@ def _contents(photos: Sequence[LabelledPhoto]) -> str:
 
 
 def load_or_train(
-    photos: str | Path,
+    data: SaliencyData,
     cache: str | Path,
     config: SaliencyConfig = SaliencyConfig(),
-    split: str | Path | None = None,
-    objects: str | Path | None = None,
-    annotated: Sequence[LabelledPhoto] = (),
     progress: Progress | None = None,
     device: str | torch.device = "cpu",
 ) -> SaliencyTeacher:
-    """The teacher for a folder with a folder a material, trained as far as `cache` does not hold its networks.
+    """The teacher of a folder's materials, trained as far as `cache` does not hold its networks.
 
-    split: file with the photos to train on, a `material/stem` a line, the rest being held out; without it an eighth
-    of each material is. objects: folder with `image/` and `mask/`; None does without an object network. annotated:
-    photos with annotated masks that the bias of the masks is calibrated on, before and after self-training. The
-    header of the classifier's file holds its accuracy on the photos held out.
+    The header of the classifier's file holds its accuracy on the photos held out. Raises ValueError or OSError for
+    folders that it cannot be trained on, and ImageError for a photo that cannot be read.
     """
-    materials = materials_of(photos)
-    train, held = split_photos(photos, split)
+    materials = materials_of(data.photos)
+    train, held = split_photos(data.photos, data.split)
+    pairs = [read_pair(photo) for photo in data.object_photos()]
     networks = _Networks(cache, config, progress or (lambda what, done, total: None), device)
     classifier = networks.classifier(materials, train, held)
-    if objects is None:
+    if not pairs:
         return SaliencyTeacher(classifier).to(device)
-    pairs = [read_pair(p) for p in object_photos(objects)]
     weight = config.distinct_weight
     teacher = SaliencyTeacher(classifier, networks.object_net(pairs), weight, config.bias).to(device)
-    calibrate(teacher, annotated)
+    calibrate(teacher, data.annotated)
     for _ in range(config.rounds if config.adapt.steps else 0):
         adapted = networks.adapted(teacher, pairs, train)
         teacher = SaliencyTeacher(classifier, adapted, weight, config.adapted_bias).to(device)
-        calibrate(teacher, annotated)
+        calibrate(teacher, data.annotated)
     return teacher
 
 
@@ -176,7 +208,7 @@ def calibrate(teacher: SaliencyTeacher, annotated: Sequence[LabelledPhoto]) -> N
 
 
 class Bars:
-    """Progress of named jobs, a bar each."""
+    """Progress of named jobs, with one bar for each."""
 
     def __init__(self):
         self.bars: dict[str, tqdm] = {}

@@ -1,4 +1,5 @@
-"""Every setting of a training run. `train.py` reads it from YAML; the resolved form is saved beside the run."""
+"""Every setting of the trainings. `unistyle train` reads them from YAML and flags, and the docstring under each is its
+help; the resolved form of the joint training is saved beside the run."""
 
 from dataclasses import dataclass, field
 
@@ -9,166 +10,244 @@ from unistyle.teachers.saliency import ADAPT
 
 @dataclass
 class DataConfig:
-    """Where the photos are.
-
-    photos: a folder a material, photos inside. split: file with a `material/stem` a line, the photos to train on;
-    None takes all. masks: soft masks of the photos from the saliency teacher, `material/stem.png`; made there when
-    missing; None takes photos whole. contents, styles: further folders of photos to restyle and of style photos.
-    objects: folder with `image/` and `mask/` of salient objects, as in ECSSD. own_styles: share of pairs whose style
-    is one of the materials.
-    calibrate: file with the photos whose masks in `annotated` set the threshold of the foreground; None leaves 0.5.
-    crop: side of the restyled crops; style_size, photo_sizes: (height, width) of style photos and of segmented ones,
-    which the network reduces where they are larger than it looks for materials at.
-    """
+    """Where the photos are, and how they are cut."""
 
     photos: str
+    """Folder with one folder per material, photos inside."""
     split: str | None = None
+    """File with one line MATERIAL/STEM for each photo to train on. Without it, all are."""
     masks: str | None = "cache/masks"
+    """Folder of soft masks of the photos, MATERIAL/STEM.png. The saliency teacher makes those that are missing. null
+    takes photos whole."""
     contents: list[str] = field(default_factory=list)
+    """Further folders of photos to restyle."""
     styles: list[str] = field(default_factory=list)
+    """Further folders of style photos."""
     objects: str | None = None
+    """Folder with photos and masks of salient objects, image/ and mask/, as in ECSSD."""
     own_styles: float = 0.7
+    """Share of pairs whose style is one of the materials, from 0 to 1."""
     annotated: str | None = None
+    """Folder of annotated masks, MATERIAL/STEM.png. They are never trained on."""
     calibrate: str | None = None
+    """File with one line MATERIAL/STEM for each photo whose annotated mask sets the thresholds. Without it, that of the
+    foreground is 0.5."""
     crop: int = 128
+    """Side of the square crops that are restyled, in pixels."""
     style_size: tuple[int, int] = (192, 256)
+    """Height and width of style photos, in pixels."""
     photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (288, 384)])
+    """Heights and widths of the photos in which materials are looked for, in pixels. The network reduces those that are
+    larger than it looks at."""
     crops_per_photo: int = 1
+    """Different crops of each photo. With few, what VGG-19 says of them is computed once."""
     workers: int = 0
+    """Further processes that read photos. 0 reads them in the training's own."""
 
 
 @dataclass
 class TeacherConfig:
-    """vgg: weights of VGG-19 as safetensors, None for the hub's. gatys_pairs: how many results of the Gatys
-    optimisation to train against, gatys_share how often they are drawn, gatys_cache where they are kept. objects,
-    adapt: training of the saliency teacher's object network, and its self-training in so many rounds; saliency_cache
-    keeps both."""
+    """The two teachers: the Gatys optimisation and class saliency."""
 
     vgg: str | None = None
+    """Weights of VGG-19 as safetensors. Without it they come from the hub."""
     gatys_pairs: int = 48
+    """Pairs that the Gatys teacher restyles, each in a few seconds. 0 does without it."""
     gatys_share: float = 0.1
+    """How often one of these pairs is drawn, from 0 to 1."""
     gatys_iterations: int = 60
+    """Steps of its optimisation."""
     gatys_cache: str = "cache/gatys"
+    """Folder where its results are kept."""
     objects: ObjectConfig = field(default_factory=ObjectConfig)
+    """Training of the saliency teacher's object network."""
     adapt: ObjectConfig = field(default_factory=lambda: ADAPT)
+    """Its self-training."""
     rounds: int = 2
+    """Rounds of self-training."""
     saliency_cache: str = "cache/saliency"
+    """Folder where its networks are kept."""
 
 
 @dataclass
 class LossWeights:
-    """Weights of the terms of the joint objective (unistyle/losses.py); 0 leaves a term out of the sum.
-    content_margin: content distance below which the content term is 0."""
+    """Weights of the terms of the joint objective (unistyle/training/losses.py). 0 leaves a term out of the sum."""
 
     style: float = 2.0
+    """Distance of Gram matrices to the style."""
     content: float = 1.0
+    """Content distance to the photo."""
     content_margin: float = 0.7
+    """Content distance below which the content term is 0, so that it does not hold back the style."""
     gatys: float = 0.5
+    """Distance to the Gatys teacher's result."""
     identity: float = 0.5
+    """A photo as its own style gives the photo back."""
     shading: float = 0.05
+    """The photo's light and shade stay."""
     smooth: float = 0.06
+    """Total variation."""
     grain: float = 0.1
+    """Patterns of 2 and 4 pixels beyond those of the style."""
     segmentation: float = 0.5
+    """Masks and materials of photos."""
 
 
 @dataclass
 class OptimizerConfig:
-    """steps: optimizer steps in all. batch: pairs a process and step. segment_every: steps between two batches of
-    masks. encoder_lr multiplies lr for the pretrained encoder."""
+    """How the network learns."""
 
     steps: int = 6000
+    """Steps of the optimizer in all."""
     batch: int = 4
+    """Pairs for each process and step."""
     lr: float = 1e-3
+    """Learning rate, reached after the warm-up; it falls to a twentieth in the end."""
     encoder_lr: float = 0.1
+    """Learning rate of the pretrained encoder, as a share of `lr`."""
     warmup: int = 100
+    """Steps until the learning rate is reached."""
     clip: float = 1.0
+    """Largest norm of the gradient."""
     accumulate: int = 1
+    """Batches for each step."""
     precision: str = "no"
+    """Mixed precision of Accelerate: no, bf16 or fp16."""
     ema: float = 0.998
+    """Decay of the moving average of the weights in which a run ends."""
     segment_every: int = 2
+    """Batches of pairs from one batch of masks to the next, because masks are learned sooner."""
 
 
 @dataclass
 class TrainConfig:
-    """A training run. out: folder of state, logs, previews and the resolved config; checkpoint: the file it ends in.
-    start: a checkpoint to start from, its vocabulary may be another. exemplars: style codes a material in the bank.
-    terms: of the photos, for the checkpoint's notes and its model card."""
+    """Train a network, its teachers and its bank from scratch: photos -> a checkpoint.
+
+    unistyle train --config configs/materials.yaml
+    unistyle train --config configs/materials.yaml --optimizer.steps 600 --out runs/short
+    accelerate launch -m unistyle train --config configs/materials.yaml
+
+    An interrupted run goes on from its last state when it is started again. Others:
+    unistyle train style --help       new styles for a checkpoint, fitted to their photos in minutes
+    unistyle train vocabulary --help  new materials to find, from photos with their names, in minutes
+    """
 
     data: DataConfig
+    """The photos."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The pretrained backbone."""
     teachers: TeacherConfig = field(default_factory=TeacherConfig)
+    """The teachers."""
     loss: LossWeights = field(default_factory=LossWeights)
+    """The objective."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizer."""
     out: str = "runs/materials"
+    """Folder of the run: its state, logs, previews and the resolved settings."""
     checkpoint: str = "checkpoints/unistyle-materials.safetensors"
+    """The file that the run ends in."""
     start: str | None = None
+    """A checkpoint to start from. Its vocabulary may be another."""
     exemplars: int = 3
+    """Style codes of each material in the bank."""
     terms: str | None = None
+    """Terms of the photos, for the checkpoint's notes and its model card."""
     save_minutes: float = 5
+    """Minutes between two states that are saved."""
     preview_every: int = 200
+    """Steps between two previews."""
     cache_gb: float = 8
+    """GiB of memory for what VGG-19 says of crops and styles, which is most of a step's cost."""
     seed: int = 0
+    """Of everything that is drawn."""
 
 
 @dataclass
 class StyleConfig:
-    """New styles fitted to their photos, in minutes.
+    """Fit new styles to their photos, in minutes.
 
-    styles: a folder a style, photos inside (see unistyle.exemplars). checkpoint: the one to start from; out: the file
-    to write, with a preview beside it. vgg: weights of VGG-19 as safetensors, None for the hub's. contents: folders of
-    photos that are restyled meanwhile, None for scikit-image's samples. whole: a style is its whole photos, whatever
-    the network finds in them. exemplars: photos a style that stand for it. replace: take the place of styles of the
-    same name. decoder: fit the decoder too, which all styles share. steps: for each exemplar. lr: in units of a code's
-    spread over photos. held: weight of what holds old styles where they were.
+    unistyle train style --styles rust/ --checkpoint checkpoints/unistyle-materials.safetensors --out rust.safetensors
+
+    The checkpoint is written with a preview beside it.
     """
 
     styles: str
+    """Folder with one folder per style, photos inside, or with the photos of a single style. A mask STEM.mask.png
+    beside a photo says where the style is."""
     checkpoint: str
+    """The checkpoint to start from."""
     out: str
+    """The checkpoint to write."""
     vgg: str | None = None
+    """Weights of VGG-19 as safetensors. Without it they come from the hub."""
     contents: list[str] | str | None = None
+    """Folders of photos that are restyled meanwhile. Without them, scikit-image's sample photos are."""
     whole: bool = False
+    """A style is its whole photos, whatever the network finds in them."""
     exemplars: int = 3
+    """Photos that stand for each style."""
     replace: bool = False
+    """Take the place of the bank's styles of the same name."""
     decoder: bool = False
+    """Fit the decoder too, which all styles share."""
     steps: int = 120
+    """Steps of the optimizer for each exemplar."""
     batch: int = 4
+    """Crops in each step."""
     lr: float = 0.3
+    """Learning rate of codes, in units of a code's spread over photos."""
     decoder_lr: float = 3e-4
+    """Learning rate of the decoder."""
     held: float = 20.0
+    """Weight of what holds old styles where they were, while the decoder is fitted."""
     loss: LossWeights = field(default_factory=lambda: LossWeights(content_margin=0.92))
+    """The objective."""
     device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
     seed: int = 0
+    """Of everything that is drawn."""
 
 
 @dataclass
 class VocabularyConfig:
-    """New materials for the segmenter to find, from photos with their material as the only label, in minutes.
+    """Teach the segmenter new materials, from photos with their material as the only label, in minutes.
 
-    photos: a folder a material, photos inside. checkpoint: the one to start from, whose materials and styles are kept;
-    out: the file to write, with a preview beside it. masks: a folder of masks, `material/stem.png`, for the photos that
-    have none beside them (`stem.mask.png`); those that are missing are made there by class saliency; None for a folder
-    beside `out`. contents: folders of photos of
-    anything, on which what is found is held where it was, None for scikit-image's samples. exemplars: photos a
-    material that join the bank as its style. held: weight of what holds the old materials.
+    unistyle train vocabulary --photos mine/ --out mine.safetensors \\
+      --checkpoint checkpoints/unistyle-materials.safetensors
+
+    The checkpoint is written with a preview beside it.
     """
 
     photos: str
+    """Folder with one folder per material, photos inside."""
     checkpoint: str
+    """The checkpoint to start from, whose materials and styles are kept."""
     out: str
+    """The checkpoint to write."""
     masks: str | None = None
+    """Folder of masks, MATERIAL/STEM.png, for photos that have none beside them (STEM.mask.png). Class saliency makes
+    those that are missing. Without it, a folder beside `out`."""
     contents: list[str] | str | None = None
+    """Folders of photos of anything, on which what is found is held where it was. Without them, scikit-image's sample
+    photos."""
     exemplars: int = 3
+    """Photos of each material that join the bank as its style."""
     steps: int = 300
+    """Steps of the optimizer."""
     batch: int = 4
+    """Photos of the new materials, and photos of anything, in each step."""
     lr: float = 1e-3
+    """Highest learning rate."""
     held: float = 0.5
+    """Weight of what holds the old materials."""
     device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
     seed: int = 0
+    """Of everything that is drawn."""
 
 
-def check_counts(settings: StyleConfig | VocabularyConfig, *names: str) -> None:
+def check_counts(settings: object, *names: str) -> None:
     """Raises ValueError for a setting that is less than 1."""
     for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} is {getattr(settings, name)}; wanted a whole number from 1 up")
+        if (got := getattr(settings, name)) < 1:
+            raise ValueError(f"{name} is {got}; wanted a whole number from 1 up")

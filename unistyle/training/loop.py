@@ -1,11 +1,35 @@
-"""What training loops share: progress, optimizer, schedule, averages."""
+"""The parts of training loops: the network as it is trained, its optimizer, averaged weights, progress, and means."""
 
-import math
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from unistyle.network.model import UniStyleNetwork
+from unistyle.network.model import Output, UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
+
+
+class Student(nn.Module):
+    """The network as training calls it: a batch of pairs restyled and, now and then, a batch of photos segmented.
+
+    One forward, so that one gradient synchronisation covers both. The style is encoded without a gradient to the
+    encoder: half its cost, and the photo's own path trains the encoder already.
+    """
+
+    def __init__(self, network: UniStyleNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pairs: dict, masked: dict | None = None) -> tuple[Output, Tensor | None]:
+        network = self.network
+        with torch.no_grad():
+            features = network.encoder(pairs["style"])
+        codes = network.stylizer.encode(features, pairs["style_region"])
+        output = network(pairs["photo"], codes, pairs["region"])
+        logits = network.find(masked["photo"])[1] if masked else None
+        return output, logits
 
 
 class Progress:
@@ -21,22 +45,35 @@ class Progress:
         self.step = state["step"]
 
 
+class Means:
+    """Running means of the named terms of a loop, shown on its bar."""
+
+    def __init__(self, bar: tqdm, shown: Collection[str] | None = None):
+        """shown: the terms on the bar; None shows all."""
+        self.bar, self.shown = bar, shown
+        self.values: dict[str, float] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """The values of one batch: a twentieth of the new means."""
+        for name, value in values.items():
+            self.values[name] = 0.95 * self.values.get(name, value) + 0.05 * value
+
+    def step(self) -> None:
+        """One more step on the bar, which shows the means."""
+        shown = {k: f"{v:.3f}" for k, v in self.values.items() if self.shown is None or k in self.shown}
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+
 def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Adam, the pretrained encoder at a smaller rate."""
+    """Adam, with a smaller rate for the pretrained encoder."""
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
     heads = [p for part in (network.segmenter, network.stylizer) for p in part.parameters()]
-    groups = [{"params": heads}, {"params": encoder, "lr": config.lr * config.encoder_lr}]
+    groups: list[dict[str, Any]] = [
+        {"params": heads},
+        {"params": encoder, "lr": config.lr * config.encoder_lr},
+    ]
     return torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
-
-
-def make_schedule(optimizer: torch.optim.Optimizer, config: OptimizerConfig):
-    """Linear warm-up, then a cosine to a twentieth."""
-
-    def factor(step: int) -> float:
-        t = min(1.0, max(0.0, (step - config.warmup) / max(1, config.steps - config.warmup)))
-        return min(1.0, (step + 1) / config.warmup) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * t)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 def moving_average(decay: float):

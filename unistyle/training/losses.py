@@ -15,11 +15,15 @@ from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 
 
 class VGGTargets:
-    """What VGG-19 says of photos and styles, kept in memory by key: the same crops come again and again, and the
-    features of the teacher are most of a step's cost. At most `limit` bytes are kept; what is beyond is recomputed."""
+    """What VGG-19 says of photos and styles, kept in memory by key.
+
+    The same crops come again and again, and the features of the teacher are most of a step's cost. At most `limit`
+    bytes are kept; what is beyond is computed again.
+    """
 
     def __init__(self, vgg: VGG19, limit: float):
-        self.vgg, self.limit, self.used, self.kept = vgg, limit, 0, {}
+        self.vgg, self.limit, self.used = vgg, limit, 0
+        self.kept: dict[tuple[str, str], list[Tensor]] = {}
 
     @torch.no_grad()
     def get(self, kind: str, keys: list[str], images: Tensor, regions: Tensor, describe) -> list[Tensor]:
@@ -40,7 +44,7 @@ class VGGTargets:
 
 
 def grams(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
-    """Gram matrices `b c c` inside the region `b 1 h w`, one a layer."""
+    """Gram matrices `b c c` inside the region `b 1 h w`, one for each layer."""
     return [gram(f, resize_regions(region, f.shape[-2:]))[:, 0] for f in features.values()]
 
 
@@ -49,6 +53,7 @@ def _energy(matrix: Tensor) -> Tensor:
 
 
 def describe_photo(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
+    """Of photos: their content features, in half precision, and the energy `b` of the Gram matrix of each layer."""
     return [features[CONTENT_LAYER].half(), *[_energy(g) for g in grams(features, region)]]
 
 
@@ -122,6 +127,17 @@ def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     weight = mask * (label >= 0).view(-1, 1, 1)
     material = (material * weight).sum() / weight.sum().clamp_min(1)
     return F.binary_cross_entropy_with_logits(foreground, mask) + (1 - iou).mean() + 0.3 * material
+
+
+def held_term(logits: Tensor, before: Tensor) -> Tensor:
+    """Divergence of what is found, logits `b 1+m h w`, from what was found before, logits `b 1+n h w` of the first n
+    of the m materials: where an old one was, no new one is to be."""
+    wanted = before.softmax(1)
+    new = logits.shape[1] - before.shape[1]
+    kept = F.cross_entropy(
+        logits, torch.cat([wanted, wanted.new_zeros(len(wanted), new, *wanted.shape[2:])], 1)
+    )
+    return kept - F.cross_entropy(before, wanted)
 
 
 def finite(terms: dict[str, Tensor], step: int) -> None:

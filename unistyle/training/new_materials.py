@@ -14,86 +14,36 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
 from unistyle.errors import ImageError
-from unistyle.evaluation.sheets import page
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
 from unistyle.files.tensors import to_tensor
 from unistyle.files.writing import save_png
-from unistyle.maths.resizing import resize
 from unistyle.network.model import UniStyleNetwork
-from unistyle.network.segmenter import foreground_logit
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.bank import StyleBank
-from unistyle.styles.exemplars import bank_of, own_mask, pick, read_exemplar, read_exemplars, style_folders
-from unistyle.teachers.classifier import MaterialClassifier, train_classifier
-from unistyle.teachers.masks import SaliencyTeacher, write_masks
+from unistyle.styles.exemplars import own_mask, read_exemplar, style_folders
+from unistyle.teachers.foreground import write_missing_masks
 from unistyle.training.config import VocabularyConfig, check_counts
-from unistyle.training.losses import finite, segmentation_term
+from unistyle.training.finish import join_styles
+from unistyle.training.loop import Means
+from unistyle.training.losses import finite, held_term, segmentation_term
+from unistyle.training.previews import material_page
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material
 ROWS = 8  # photos of the preview
 OWN = 0  # marks photos of the new materials among those of anything, whose label is -1
-
-
-class Foreground(nn.Module):
-    """RGB `b 3 h w` in [0, 1] -> logits `b 1 h w` of any material or object: what a trained segmenter knows."""
-
-    def __init__(self, network: UniStyleNetwork):
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        logit = foreground_logit(self.network.find(image)[1])
-        return resize(logit - torch.logit(torch.tensor(self.network.config.threshold)), image.shape[-2:])
-
-
-def write_missing_masks(
-    network: UniStyleNetwork,
-    photos: Sequence[LabelledPhoto],
-    materials: Sequence[str],
-    masks: Path,
-    device: torch.device,
-) -> None:
-    """Have the saliency teacher write the masks that are missing: `combined` maps of a classifier on the network's own
-    encoder and its foreground. Of a single material there is nothing to be distinct from; its mask is the
-    foreground. The network, on the CPU, on which the classifier is trained, is moved to the device with the teacher."""
-    missing = [photo for photo in photos if not photo.mask.is_file()]
-    if not missing:
-        return
-    if len(materials) > 1:
-        with tqdm(total=len(photos), desc="classifier") as bar:
-            classifier, _ = train_classifier(network.encoder, materials, photos, (), lambda *_: bar.update())
-    else:
-        classifier = MaterialClassifier(network.encoder, materials)
-    teacher = SaliencyTeacher(classifier, Foreground(network)).to(device)
-    with tqdm(total=len(missing), desc="masks") as bar:
-        method = "combined" if len(materials) > 1 else "objects"
-        write_masks(teacher, missing, masks, method, lambda *_: bar.update())
-
-
-def held_term(logits: Tensor, before: Tensor) -> Tensor:
-    """Divergence of what is found, logits `b 1+m h w`, from what was found before, logits `b 1+n h w` of the first n
-    of the m materials: where an old one was, no new one is to be."""
-    wanted = before.softmax(1)
-    new = logits.shape[1] - before.shape[1]
-    kept = F.cross_entropy(
-        logits, torch.cat([wanted, wanted.new_zeros(len(wanted), new, *wanted.shape[2:])], 1)
-    )
-    return kept - F.cross_entropy(before, wanted)
 
 
 class VocabularyTrainer:
@@ -108,8 +58,8 @@ class VocabularyTrainer:
         others: list[LabelledPhoto],
         config: VocabularyConfig,
     ):
-        """network: with the new materials; before: its segmenter as it was; styles: codes `n d` of the old styles;
-        photos: of the new materials, with masks; others: of anything."""
+        """network: with the new materials. before: its segmenter as it was. styles: codes `n d` of the old styles.
+        photos: those of the new materials, with masks. others: photos of anything."""
         self.network, self.before, self.config = network.requires_grad_(False), before, config
         self.device = next(network.parameters()).device
         self.styles = styles.to(self.device)
@@ -125,10 +75,9 @@ class VocabularyTrainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = torch.optim.Adam(network.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99))
         # Not 0.1, with which a warm-up of a single step would be divided by its length, 0.
-        schedule = dict(
-            total_steps=config.steps, max_lr=config.lr, pct_start=0.1 + 1e-6, cycle_momentum=False
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, config.lr, config.steps, pct_start=0.1 + 1e-6, cycle_momentum=False
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, **schedule)
 
     @torch.no_grad()
     def elsewhere(self, batch: dict) -> Tensor:
@@ -151,6 +100,7 @@ class VocabularyTrainer:
         return self.network.segmenter(features), before
 
     def step(self, own: dict, other: dict, number: int) -> dict[str, float]:
+        """Learn from a batch of own photos and one of others; returns the values of the terms."""
         found, _ = self.logits(own["photo"])
         mask, label = own["mask"].to(self.device), own["label"].to(self.device)
         terms = {
@@ -166,13 +116,11 @@ class VocabularyTrainer:
 
     def run(self) -> None:
         """Train in place."""
-        means: dict[str, float] = {}
         with tqdm(total=self.config.steps, desc="training") as bar:
-            for number, batches in enumerate(zip(*self.loaders, strict=True)):
-                for name, value in self.step(*batches, number).items():
-                    means[name] = 0.95 * means.get(name, value) + 0.05 * value
-                bar.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
-                bar.update()
+            means = Means(bar)
+            for number, (own, other) in enumerate(zip(*self.loaders, strict=True)):
+                means.add(self.step(own, other, number))
+                means.step()
         self.network.requires_grad_(False)
 
 
@@ -199,16 +147,6 @@ def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[Labelled
     return sum(changed) / len(changed)
 
 
-def preview(model: UniStyle, photos: Sequence[LabelledPhoto]) -> Image.Image:
-    """A photo a row: the saliency teacher's mask, and what is found as its material."""
-    rows = []
-    for photo in photos:
-        image, name = read_image(photo.path), model.materials[photo.label]
-        found = model.restyle(image, {name: model.styles[0]}).mask
-        rows.append([image, read_mask(photo.mask), found])
-    return page(["photo", "teacher", "found as its material"], rows, 256)
-
-
 def usable(
     network: UniStyleNetwork, photos: Sequence[LabelledPhoto]
 ) -> tuple[list[LabelledPhoto], list[str]]:
@@ -218,10 +156,11 @@ def usable(
     def problem(photo: LabelledPhoto) -> str | None:
         try:
             read_exemplar(network, "", photo.path)
-            if photo.mask.is_file():
+            if photo.mask and photo.mask.is_file():
                 read_mask(photo.mask)
         except ImageError as error:
             return str(error)
+        return None
 
     answers = list(map_on_cores(problem, photos))
     good = [photo for photo, answer in zip(photos, answers, strict=True) if answer is None]
@@ -229,6 +168,7 @@ def usable(
 
 
 def masks_folder(config: VocabularyConfig) -> Path:
+    """Where masks are that are not beside their photos: `config.masks`, or a folder beside the checkpoint."""
     out = Path(config.out)
     return Path(config.masks or out.parent / f"{out.stem or 'new'}-masks")
 
@@ -248,7 +188,7 @@ def own_photos(
         for label, (name, paths) in enumerate(folders.items())
         for path in paths
     ]
-    owners: dict[Path, Path] = {}
+    owners: dict[Path | None, Path] = {}
     for photo in photos:
         if (other := owners.setdefault(photo.mask, photo.path)) != photo.path:
             raise ValueError(
@@ -290,33 +230,33 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     before = copy.deepcopy(old.segmenter).to(device)  # which is trained itself where no material is new
     network = with_vocabulary(old, vocabulary).to(device).eval()
     VocabularyTrainer(network, before, checkpoint.bank.codes, train, others, config).run()
-    right = sum(largest(network, photo) == vocabulary[photo.label] for photo in held)
-    print(f"photos kept aside: {right} of {len(held)} found as their material; photos of anything: "
-          f"{100 * moved(network, before, kept):.1f} % of what is found moved")  # fmt: skip
+    report(network, before, held, kept)
     network.cpu()
     bank = join_styles(network, checkpoint.bank, train, config.exemplars)
     made = (
         f"{', '.join(materials)}: {config.steps} steps from {len(train)} photos; figures above are of before"
     )
     notes = checkpoint.notes | {"new materials": made}
-    new = replace(checkpoint, network=network, bank=bank, notes=notes)
-    path = save_checkpoint(config.out, new)
-    picture = path.with_suffix(".png")
-    # From all over: they are in the order of their materials.
-    save_png(preview(UniStyle(new, "cpu"), held[:: -(-len(held) // ROWS)]), picture)
-    print(f"{', '.join(vocabulary)} in {path}; what is found in {picture}")
+    _write(replace(checkpoint, network=network, bank=bank, notes=notes), held, config)
     return problems
 
 
-def join_styles(
-    network: UniStyleNetwork, bank: StyleBank, photos: Sequence[LabelledPhoto], count: int
-) -> StyleBank:
-    """The bank with the materials that are no styles yet, of the regions that the network finds."""
-    new = {}
-    for photo in photos:
-        if (name := network.config.materials[photo.label]) not in bank.styles:
-            new.setdefault(name, []).append(photo.path)
-    if not new:
-        return bank
-    found, _ = read_exemplars(network, new)
-    return bank.joined(bank_of(pick(network, found, count)))
+def report(
+    network: UniStyleNetwork,
+    before: nn.Module,
+    held: Sequence[LabelledPhoto],
+    kept: Sequence[LabelledPhoto],
+) -> None:
+    """Print how many photos that were held out are found as their material, and what moved in photos of anything."""
+    right = sum(largest(network, photo) == network.config.materials[photo.label] for photo in held)
+    print(f"photos kept aside: {right} of {len(held)} found as their material; photos of anything: "
+          f"{100 * moved(network, before, kept):.1f} % of what is found moved")  # fmt: skip
+
+
+def _write(new: Checkpoint, held: Sequence[LabelledPhoto], config: VocabularyConfig) -> None:
+    """The checkpoint, and beside it a preview."""
+    path = save_checkpoint(config.out, new)
+    picture = path.with_suffix(".png")
+    # From all over: they are in the order of their materials.
+    save_png(material_page(UniStyle(new, "cpu"), held[:: -(-len(held) // ROWS)]), picture)
+    print(f"{', '.join(new.network.config.materials)} in {path}; what is found in {picture}")

@@ -1,26 +1,175 @@
-"""What a run needs before its first step: network, pairs, the saliency teacher's masks, the Gatys teacher's results."""
+"""What a joint training needs before its first step, made once: photos, masks, teachers, the network, its optimizer.
 
+Each folder is searched once, and what cannot be used is named before any work starts.
+"""
+
+import json
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import set_seed
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
-from unistyle.data.labelled import LabelledPhoto, material_photos
-from unistyle.data.pairs import StylePairs
+from unistyle.data.labelled import (
+    LabelledPhoto,
+    MaterialFolder,
+    folder_photos,
+    list_materials,
+    material_photos,
+    materials_of,
+    object_photos,
+)
+from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs
 from unistyle.data.transfer import Transfer
-from unistyle.files.folders import list_images
+from unistyle.data.views import check_readable, fit
+from unistyle.files.atomic import atomic
+from unistyle.maths.masks import has_boundary
+from unistyle.maths.schedules import warm_cosine
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.masks import write_masks
-from unistyle.teachers.saliency import Bars, SaliencyConfig, load_or_train
-from unistyle.teachers.vgg import VGG19
-from unistyle.training.config import TrainConfig
-from unistyle.training.finish import annotated_photos
+from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
+from unistyle.teachers.vgg import VGG19, read_vgg
+from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, check_counts
+from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos of a run, each folder searched once."""
+
+    materials: MaterialFolder
+    """The folder of the materials, as it was found."""
+    own: list[LabelledPhoto]
+    """Photos of the materials to train on."""
+    contents: list[LabelledPhoto]
+    """Further photos to restyle."""
+    styles: list[LabelledPhoto]
+    """Further style photos."""
+    objects: list[LabelledPhoto]
+    """Photos with masks of objects in general."""
+    annotated: list[LabelledPhoto]
+    """Photos of the materials with annotated masks, which the thresholds are calibrated on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A joint training that is ready for its first step, or to go on from a state."""
+
+    config: TrainConfig
+    accelerator: Accelerator
+    photos: Photos
+    vgg: VGG19
+    """The teacher in whose features style and content are compared, on the device."""
+    gatys: Tensor
+    """The Gatys teacher's result for each fixed pair, `n 3 s s`; one grey picture where there are none."""
+    student: torch.nn.Module
+    """The `Student`, prepared by the accelerator, as all below but the averaged weights and the progress."""
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    pairs: DataLoader
+    masked: DataLoader
+    averaged: AveragedModel
+    """The weights that the run ends in: a moving average."""
+    progress: Progress
+
+
+def make_accelerator(config: OptimizerConfig) -> Accelerator:
+    """Where and how precisely a run trains; `accelerate launch` says on how many devices."""
+    return Accelerator(
+        mixed_precision=config.precision,
+        gradient_accumulation_steps=config.accumulate,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
+    """Everything before the first step. Raises ValueError or OSError for what cannot be used, before any work starts:
+    settings, folders, photos, masks, weights. The resolved settings are saved as `config.json` in the run's folder."""
+    check_counts(config, "exemplars", "preview_every")
+    check_counts(config.optimizer, "batch", "accumulate", "segment_every")
+    set_seed(config.seed)
+    photos = find_photos(config.data)
+    with atomic(Path(config.out) / "config.json") as temporary:
+        temporary.write_text(json.dumps(asdict(config), indent=2))
+    saliency_masks(config, photos, accelerator)
+    network = make_network(config, materials_of(photos.materials))
+    vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
+    items = _items(config.optimizer, accelerator)
+    pairs = make_pairs(config, photos, items)
+    gatys = gatys_results(pairs, vgg, config, accelerator)
+    sizes, batch = config.data.photo_sizes, config.optimizer.batch
+    masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
+    return _ready(config, accelerator, photos, vgg, gatys, network, pairs, masked)
+
+
+def _ready(
+    config: TrainConfig,
+    accelerator: Accelerator,
+    photos: Photos,
+    vgg: VGG19,
+    gatys: Tensor,
+    network: UniStyleNetwork,
+    pairs: StylePairs,
+    masked: MaskedPhotos,
+) -> Run:
+    """The run, with everything that learns prepared by the accelerator and registered for its states."""
+    opt = config.optimizer
+    network.to(accelerator.device).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(network, opt)
+    schedule = warm_cosine(optimizer, opt.steps, opt.warmup, start=opt.warmup, floor=0.05)
+    averaged = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
+    progress = Progress()
+    loader = partial(DataLoader, batch_size=opt.batch, num_workers=config.data.workers, shuffle=False)
+    student, optimizer, pair_loader, mask_loader = accelerator.prepare(
+        Student(network), optimizer, loader(pairs), loader(masked)
+    )
+    accelerator.register_for_checkpointing(schedule, averaged, progress)
+    return Run(config, accelerator, photos, vgg, gatys, student, optimizer, schedule, pair_loader, mask_loader,
+               averaged, progress)  # fmt: skip
+
+
+def _items(config: OptimizerConfig, accelerator: Accelerator) -> int:
+    return config.steps * config.accumulate * config.batch * accelerator.num_processes
+
+
+def find_photos(data: DataConfig) -> Photos:
+    """The photos of a run. Raises ValueError or OSError for a folder, a file or a photo that cannot be used."""
+    materials = list_materials(data.photos)
+    photos = Photos(
+        materials,
+        material_photos(materials, data.split, data.masks),
+        folder_photos(data.contents),
+        folder_photos(data.styles),
+        object_photos(data.objects) if data.objects else [],
+        annotated_photos(data, materials),
+    )
+    check_readable([*photos.own, *photos.contents, *photos.styles, *photos.objects])
+    return photos
+
+
+def annotated_photos(data: DataConfig, materials: MaterialFolder) -> list[LabelledPhoto]:
+    """The photos that the thresholds are calibrated on: those whose masks have a boundary to find. None where the
+    settings name none. Raises what `material_photos` and `fit` do, and ValueError where no mask has a boundary."""
+    if not (data.annotated and data.calibrate):
+        return []
+    photos = material_photos(materials, data.calibrate, data.annotated)
+    bounded = [photo for photo in photos if has_boundary(fit(photo, data.photo_sizes[-1])[1] > 0.5)]
+    if not bounded:
+        raise ValueError(
+            f"the masks of {data.calibrate} in {data.annotated} fill their photos ({len(photos)} of them): the "
+            "threshold is calibrated on masks that cover less than 95 %; give such, or leave data.calibrate out"
+        )
+    return bounded
 
 
 def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNetwork:
@@ -30,38 +179,26 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
     return with_vocabulary(load_checkpoint(config.start).network, materials).requires_grad_(True)
 
 
-def saliency_masks(config: TrainConfig, accelerator: Accelerator) -> None:
+def saliency_masks(config: TrainConfig, photos: Photos, accelerator: Accelerator) -> None:
     """Have the saliency teacher write the masks that are missing in `config.data.masks`."""
     data, teachers = config.data, config.teachers
     if data.masks is None:
         return
     with accelerator.main_process_first():  # the others then find the masks
-        photos = material_photos(data.photos, data.split, data.masks)
-        missing = [photo for photo in photos if not photo.mask.is_file()]
+        missing = [photo for photo in photos.own if photo.mask and not photo.mask.is_file()]
         if missing:
             bars = Bars()
             settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt, teachers.rounds)
-            teacher = load_or_train(
-                data.photos,
-                teachers.saliency_cache,
-                settings,
-                data.split,
-                data.objects,
-                annotated_photos(config),
-                bars,
-                accelerator.device,
-            )
+            source = SaliencyData(photos.materials, data.split, photos.objects, photos.annotated)
+            teacher = load_or_train(source, teachers.saliency_cache, settings, bars, accelerator.device)
             write_masks(teacher, missing, data.masks, progress=partial(bars, "masks"))
 
 
-def make_pairs(config: TrainConfig, materials: list[LabelledPhoto], length: int) -> StylePairs:
-    data = config.data
-    contents = materials + [LabelledPhoto(p) for folder in data.contents for p in list_images(folder)]
-    others = [LabelledPhoto(p) for folder in data.styles for p in list_images(folder)]
-    teachers = config.teachers
-    return StylePairs(
-        contents, materials, others, data, length, config.seed, teachers.gatys_pairs, teachers.gatys_share
-    )
+def make_pairs(config: TrainConfig, photos: Photos, length: int) -> StylePairs:
+    """`length` pairs of a crop and a style photo."""
+    fixed = FixedPairs(config.teachers.gatys_pairs, config.teachers.gatys_share)
+    sources = PairPhotos(photos.own + photos.contents, photos.own, photos.styles)
+    return StylePairs(sources, config.data, length, config.seed, fixed)
 
 
 def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
@@ -70,7 +207,7 @@ def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerato
         config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
     )
     results = []
-    bar = tqdm(range(pairs.fixed), desc="Gatys teacher", disable=not accelerator.is_main_process)
+    bar = tqdm(range(pairs.fixed.count), desc="Gatys teacher", disable=not accelerator.is_main_process)
     with accelerator.main_process_first():  # the others then find everything in the cache
         for index in bar:
             item = pairs.fixed_pair(index)

@@ -1,0 +1,66 @@
+"""What training draws: crops, pairs of photo and style, photos with masks."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unistyle.data.labelled import LabelledPhoto, material_photos, object_photos
+from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs
+from unistyle.data.views import crop, fit
+from unistyle.training.config import DataConfig
+
+
+def materials(photos):
+    return material_photos(photos / "materials/image", masks=photos / "materials/mask")
+
+
+def test_photo_and_mask_are_cut_alike(tmp_path):
+    mask = np.zeros((300, 400), dtype=np.uint8)
+    mask[50:250, 60:300] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(np.repeat(mask[..., None], 3, 2)).save(tmp_path / "photo.png")
+    photo = LabelledPhoto(tmp_path / "photo.png", tmp_path / "mask.png")
+    for image, region in (*(crop(photo, 64, variant, 0) for variant in range(8)), fit(photo, (96, 128))):
+        if region.min() < 1:  # a crop that hardly touches the mask is taken whole
+            assert (image.mean(0) - region[0]).abs().mean() < 0.02
+
+
+def test_a_missing_mask_says_where_it_was_looked_for(photos, tmp_path):
+    photo = material_photos(photos / "materials/image", masks=tmp_path)[0]
+    with pytest.raises(FileNotFoundError, match="saliency teacher"):
+        fit(photo, (32, 32))
+
+
+def test_items_depend_on_seed_and_index_alone(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crop=32, style_size=(32, 48))
+    make = lambda seed: StylePairs(PairPhotos(own, own), config, 50, seed, FixedPairs(3, 0.5))  # noqa: E731
+    first, second, other = make(0), make(0), make(1)
+    for i in (0, 7, 33):
+        assert all(
+            torch.equal(torch.as_tensor(first[i][k]), torch.as_tensor(second[i][k]))
+            for k in ("photo", "style", "region")
+        )
+    assert any(first[i]["photo_key"] != other[i]["photo_key"] for i in range(10))
+    shapes = {k: tuple(v.shape) for k, v in first[0].items() if isinstance(v, torch.Tensor)}
+    assert shapes == dict(photo=(3, 32, 32), region=(1, 32, 32), style=(3, 32, 48), style_region=(1, 32, 48))
+    fixed = [first[i] for i in range(50) if first[i]["fixed"] >= 0]
+    assert fixed
+    assert torch.equal(fixed[0]["photo"], first.fixed_pair(fixed[0]["fixed"])["photo"])
+
+
+def test_objects_and_materials_take_turns(photos):
+    data = MaskedPhotos(
+        [materials(photos), object_photos(photos / "objects")], [(32, 48), (64, 80)], 2, 10, seed=0
+    )
+    assert [data[i]["label"] == -1 for i in range(4)] == [False, True, False, True]
+    assert data[0]["photo"].shape == (3, 32, 48)
+    assert data[0]["mask"].shape == data[1]["mask"].shape == (1, 32, 48)
+    assert data[2]["photo"].shape == data[3]["photo"].shape == (3, 64, 80)
+
+
+def test_a_material_of_few_photos_has_its_share(photos):
+    first, *_, last = materials(photos)
+    data = MaskedPhotos([[first] * 60 + [last]], [(32, 48)], 2, 60, seed=0)
+    assert 20 < sum(data[i]["label"] == last.label for i in range(60)) < 40

@@ -1,0 +1,135 @@
+"""The terms of the joint objective."""
+
+import pytest
+import torch
+
+from unistyle.maths.features import periodic_energy
+from unistyle.network.encoder import EncoderConfig
+from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.teachers.vgg import VGG19
+from unistyle.training.config import OptimizerConfig
+from unistyle.training.loop import Student, make_optimizer
+from unistyle.training.losses import (
+    VGGTargets,
+    describe_photo,
+    finite,
+    pixel_terms,
+    segmentation_term,
+    style_terms,
+)
+
+MATERIALS = ("brick", "wool")  # as in conftest
+
+
+def batch(same=0.0, fixed=-1):
+    generator = torch.Generator().manual_seed(0)
+    photo, style = (
+        torch.rand(1, 3, 48, 48, generator=generator),
+        torch.rand(1, 3, 48, 64, generator=generator) ** 3,
+    )
+    region = torch.zeros(1, 1, 48, 48)
+    region[..., 8:40] = 1
+    return dict(photo=photo, style=style, region=region, style_region=torch.ones(1, 1, 48, 64), gatys=photo * 0.5,
+                photo_key=["a"], style_key=["b"], same=torch.tensor([same]), fixed=torch.tensor([fixed]))  # fmt: skip
+
+
+def test_the_photo_has_content_zero_and_its_own_style_zero(vgg_weights):
+    vgg = VGG19(vgg_weights)
+    item = batch()
+    terms = style_terms(item, item["photo"], VGGTargets(vgg, 1e9), margin=0.0)
+    assert terms["content"] < 1e-4  # the kept features are in half precision
+    assert 0 < terms["style"] <= 1
+    own = item | dict(style=item["photo"], style_region=item["region"], style_key=["c"])
+    assert style_terms(own, own["photo"], VGGTargets(vgg, 1e9), margin=0.0)["style"] < 1e-6
+
+
+def test_targets_are_computed_once_and_the_limit_holds(vgg_weights):
+    vgg = VGG19(vgg_weights)
+    calls = []
+    vgg.register_forward_hook(lambda *_: calls.append(1))
+    item = batch()
+    args = ("photo", item["photo_key"], item["photo"], item["region"], describe_photo)
+    kept = VGGTargets(vgg, 1e9)
+    first, second = kept.get(*args), kept.get(*args)
+    assert len(calls) == 1
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    none = VGGTargets(vgg, 10)
+    none.get(*args), none.get(*args)
+    assert len(calls) == 3
+    assert none.used == 0
+
+
+def test_pixel_terms_hold_for_the_items_they_are_meant_for():
+    item = batch(same=1.0, fixed=0)
+    shifted = item["photo"] * 0.5
+    terms = pixel_terms(item, shifted)
+    assert terms["gatys"] == 0
+    inside = item["region"].expand_as(shifted) > 0
+    torch.testing.assert_close(terms["identity"], (shifted - item["photo"]).abs()[inside].mean())
+    assert terms["shading"] < 0.05  # half the luminance everywhere is a gain, which shading allows
+    others = pixel_terms(batch(), item["photo"])
+    assert others["gatys"] == others["identity"] == 0
+
+
+def test_grain_is_what_a_grid_adds_to_the_styles_own():
+    item = batch()
+    item["style"] = item["photo"]
+    item["style_region"] = item["region"]
+    assert pixel_terms(item, item["photo"])["grain"] == 0
+    rows, columns = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    grid = 0.2 * (-1.0) ** (rows + columns)  # the period of 2 alone
+    plain = torch.full_like(item["photo"], 0.5)
+    wanted = [
+        periodic_energy(item["photo"], item["region"], 2),
+        periodic_energy(plain + grid, item["region"], 2),
+    ]
+    torch.testing.assert_close(
+        pixel_terms(item, plain + grid)["grain"],
+        (wanted[1] / wanted[0]).log().mean() / 2,
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    assert pixel_terms(item, plain)["grain"] == 0  # less than the style's is no fault
+    faint = (plain + 0.01 * grid).requires_grad_()
+    item["style"] = torch.full_like(item["style"], 0.5)
+    pixel_terms(item, faint)["grain"].backward()
+    assert faint.grad.isfinite().all()
+    assert faint.grad.abs().max() > 0
+
+
+def test_segmentation_falls_as_the_logits_agree():
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, :16] = 1
+    label = torch.tensor([1, -1])
+    right = torch.full((2, 3, 8, 8), -8.0)
+    right[:, 0, 4:] = right[:, 2, :4] = 8.0
+    assert segmentation_term(right, mask, label) < 0.01
+    wrong_material = right[:, [0, 2, 1]]
+    assert segmentation_term(wrong_material, mask, label) > 1
+    assert segmentation_term(wrong_material, mask, torch.tensor([-1, -1])) < 0.01
+    empty = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    segmentation_term(empty, torch.zeros(1, 1, 8, 8), torch.tensor([-1])).backward()
+    assert empty.grad.abs().min() > 0
+
+
+def test_a_term_that_is_not_finite_is_named():
+    with pytest.raises(FloatingPointError, match="'shading' is nan at step 7"):
+        finite(dict(style=torch.tensor(1.0), shading=torch.tensor(float("nan"))), 7)
+
+
+def test_a_few_steps_bring_the_style_nearer(vgg_weights):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UniStyleNetwork(
+            NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS)
+        )
+    item, targets = batch(), VGGTargets(VGG19(vgg_weights), 1e9)
+    student, optimizer = Student(network).train(), make_optimizer(network, OptimizerConfig(lr=3e-3))
+    values = []
+    for _ in range(12):
+        style = style_terms(item, student(item)[0].image, targets, 0.0)["style"]
+        optimizer.zero_grad()
+        style.backward()
+        optimizer.step()
+        values.append(style.item())
+    assert values[-1] < 0.7 * values[0]

@@ -1,0 +1,116 @@
+"""The joint training: its settings, what it needs, and end to end on a tiny set: trained, killed, resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.helpers import ROOT
+from unistyle.commands import train
+from unistyle.network.vocabulary import with_vocabulary
+from unistyle.training import state
+from unistyle.training.config import DataConfig, TrainConfig
+from unistyle.training.losses import VGGTargets
+from unistyle.training.preparation import make_accelerator, prepare
+from unistyle.training.trainer import Trainer
+
+MATERIALS = ("brick", "wool")  # as in conftest
+
+
+def test_an_unknown_key_and_a_wrong_type_are_named(capsys, recipe):
+    for flag, name in (("--optimizer.stepz=3", "stepz"), ("--optimizer.steps=many", "optimizer.steps")):
+        with pytest.raises(SystemExit) as stop:
+            train.parse([*recipe(3), flag])
+        assert stop.value.code == 2
+        assert name in capsys.readouterr().err
+
+
+def test_shipped_configs_are_valid():
+    for path in (ROOT / "configs").glob("*.yaml"):
+        text = path.read_text()
+        if "\nunistyle train --config" in text.replace("#   ", ""):
+            assert train.parse([f"--config={path}"]).data.photos
+
+
+def test_train_end_to_end(recipe, tmp_path):
+    from unistyle import UniStyle
+
+    assert train.main(recipe(3)) == 0
+    assert json.loads((tmp_path / "run/config.json").read_text())["optimizer"]["steps"] == 3
+    assert list((tmp_path / "run/previews").glob("*.png"))
+    assert list((tmp_path / "run/logs").iterdir())
+    model = UniStyle.from_pretrained(tmp_path / "c.safetensors", device="cpu")
+    assert model.materials == MATERIALS
+    assert {style for style, _ in model.bank.names} == set(MATERIALS)
+    result = model.restyle(Image.new("RGB", (70, 50), "red"), to="wool")
+    assert result.image.size == (70, 50)
+
+
+def test_masks_that_are_missing_come_from_the_saliency_teacher(recipe, tmp_path):
+    steps = {f"teachers.{part}.{key}": value for part in ("objects", "adapt")
+             for key, value in (("steps", 1), ("batch_size", 2), ("size", 64))}  # fmt: skip
+    more = {"data.masks": tmp_path / "masks", "teachers.saliency_cache": tmp_path / "saliency"}
+    assert train.main(recipe(1, **steps, **more)) == 0
+    assert len(list((tmp_path / "masks").rglob("*.png"))) == 6
+
+
+def test_two_processes_train_together(recipe, tmp_path):
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    run = subprocess.run(
+        [sys.executable, *launch, "--mixed_precision=no", "--dynamo_backend=no", "train.py", *recipe(2)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert (tmp_path / "c.safetensors").is_file()
+
+
+def test_another_vocabulary_keeps_what_is_known(network):
+    other = with_vocabulary(network, ("brick", "stone"))
+    stone = 1 + network.config.materials.index("stone")
+    photo = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        (features, before), (same, after) = network.eval().find(photo), other.eval().find(photo)
+    torch.testing.assert_close(same, features)
+    close = dict(rtol=1e-4, atol=1e-3)  # of logits in the hundreds
+    torch.testing.assert_close(after[:, [0, 2]], before[:, [0, stone]], **close)
+    torch.testing.assert_close(after[:, 1], before[:, 1:].mean(1), **close)
+    assert with_vocabulary(network, network.config.materials) is network
+
+
+def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
+    command = [sys.executable, "train.py", *recipe(500)]
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "log").open("w") as log:
+        run = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdout=log)
+        deadline = time.monotonic() + 90
+        while (
+            not list((tmp_path / "run").glob("state/custom_checkpoint_2.pkl")) and time.monotonic() < deadline
+        ):
+            time.sleep(0.2)
+        time.sleep(1)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    config = train.parse(recipe(500))
+    run = prepare(config, make_accelerator(config.optimizer))
+    state.resume(run.accelerator, tmp_path / "run")
+    assert run.progress.step > 0, (tmp_path / "log").read_text()[-2000:]
+    first = next(Trainer(run, VGGTargets(run.vgg, 1e9)).batches())[0]
+    wanted = [run.pairs.dataset[run.progress.step * 2 + i]["photo_key"] for i in range(2)]
+    assert first["photo_key"] == wanted
+
+
+def test_the_constructor_does_no_work():
+    """A run of nothing but its settings is enough for it."""
+    config = TrainConfig(DataConfig("nowhere"), out="nowhere")
+    run = SimpleNamespace(config=config, accelerator=None)
+    trainer = Trainer(run, None)
+    assert (trainer.config, trainer.out) == (config, Path("nowhere"))
+    assert not Path("nowhere").exists()
