@@ -19,6 +19,13 @@ class LabelledPhoto:
     label: int = -1
     """Index of its material in the vocabulary; -1 where it is unknown."""
 
+    @property
+    def mask_path(self) -> Path:
+        """The file of the mask. Raises FileNotFoundError for a photo that has none."""
+        if self.mask is None:
+            raise FileNotFoundError(f"{self.path} has no mask; give the folder that holds it")
+        return self.mask
+
 
 @dataclass(frozen=True)
 class MaterialFolder:

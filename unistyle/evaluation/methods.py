@@ -1,4 +1,4 @@
-"""Ways to restyle a region, all called alike."""
+"""Ways to restyle a region. Each is called with a `Transfer`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +12,30 @@ from unistyle.network.model import UniStyleNetwork
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig, recolour, restyle
 
-# (photo 1 3 h w, region 1 1 h w, style 1 3 h w, style_region 1 1 h w) -> result 1 3 h w
-Method = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Method = Callable[[Transfer], Tensor]  # the result is `1 3 h w` in [0, 1], of the photo's size
 
 
 def network_method(network: UniStyleNetwork, strength: float = 1.0) -> Method:
-    """The network: the code from the style's region, the photo restyled in its own, with a strength in [0, 1]."""
+    """The network: it takes the code from the style's region, and restyles the photo in its own region.
+
+    strength: from 0, which leaves the photo, to 1, which gives the full style.
+    """
 
     @torch.inference_mode()
-    def run(photo, region, style, style_region):
-        return network(photo, network.encode_style(style, style_region), region, strength=strength).image
+    def run(transfer: Transfer) -> Tensor:
+        codes = network.encode_style(transfer.style, transfer.style_region)
+        return network(transfer.photo, codes, transfer.region, strength=strength).image
 
     return run
 
 
 def whole_method(network: UniStyleNetwork) -> Method:
-    """The network blind to regions: code and statistics of whole photos, the result cut out afterwards."""
+    """The network blind to regions: code and statistics are those of whole photos, and the result is cut out
+    afterwards."""
 
     @torch.inference_mode()
-    def run(photo, region, style, style_region):
+    def run(transfer: Transfer) -> Tensor:
+        photo, style, region, style_region = transfer
         codes = network.encode_style(style, torch.ones_like(style_region))
         return composite(photo, network(photo, codes, torch.ones_like(region)).image, region)
 
@@ -38,16 +43,17 @@ def whole_method(network: UniStyleNetwork) -> Method:
 
 
 def gatys_method(vgg: nn.Module, config: GatysConfig, cache: Path | None = None) -> Method:
-    """The Gatys teacher, with finished results kept in `cache`."""
-    run = GatysCache(cache, vgg, config).restyle if cache else lambda job: restyle(vgg, *job, config)
-    return lambda photo, region, style, style_region: run(Transfer(photo, style, region, style_region))
+    """The Gatys teacher. Finished results are kept in the folder `cache`."""
+    if cache:
+        return GatysCache(cache, vgg, config).restyle
+    return lambda transfer: restyle(vgg, *transfer, config)
 
 
-def photo_method(photo, region, style, style_region) -> Tensor:
-    """The untouched photo: a relative distance of 1."""
-    return photo
+def photo_method(transfer: Transfer) -> Tensor:
+    """The untouched photo, whose relative distance to the style is 1."""
+    return transfer.photo
 
 
-def colour_method(photo, region, style, style_region) -> Tensor:
-    """Recolouring alone: mean and standard deviation of the style's RGB channels inside the region."""
-    return composite(photo, recolour(photo, style, region, style_region), region)
+def colour_method(transfer: Transfer) -> Tensor:
+    """Recolouring alone: the region gets the mean and standard deviation of each RGB channel of the style."""
+    return composite(transfer.photo, recolour(*transfer), transfer.region)

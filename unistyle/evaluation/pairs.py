@@ -21,11 +21,25 @@ class Pair(NamedTuple):
     style: LabelledPhoto
 
 
+def annotated_split(data: Path, split: str) -> list[LabelledPhoto]:
+    """The photos that `data/SPLIT.txt` names: `data/image/MATERIAL/STEM.jpg`, each with its annotated mask
+    `data/mask/MATERIAL/STEM.png`. Raises what `material_photos` does."""
+    return material_photos(data / "image", data / f"{split}.txt", data / "mask")
+
+
+def photo_name(photo: LabelledPhoto) -> str:
+    """MATERIAL/STEM."""
+    return f"{photo.path.parent.name}/{photo.path.stem}"
+
+
 def make_pairs(
     contents: Sequence[LabelledPhoto], styles: Sequence[LabelledPhoto], count: int, seed: int
 ) -> list[Pair]:
-    """`count` pairs, the same for the same photos and seed: contents in turn, each with a random style photo of
-    another material, both with a region of at least a tenth of the frame. Raises ValueError where there are none."""
+    """`count` pairs, which are the same for the same photos and seed.
+
+    Contents come in turn, each with a random style photo of another material. Both have a region of at least a tenth
+    of the frame. Raises ValueError where there are no such photos.
+    """
     rng = random.Random(seed)
     contents, styles = (sorted(filter(_large, x), key=lambda p: p.path) for x in (contents, styles))
     if not contents or len({p.label for p in (*contents, *styles)}) < 2:
@@ -36,19 +50,10 @@ def make_pairs(
 
 
 def _large(photo: LabelledPhoto) -> bool:
-    return to_tensor(read_mask(photo.mask)).mean().item() >= AREA
+    return to_tensor(read_mask(photo.mask_path)).mean().item() >= AREA
 
 
 def load_pair(pair: Pair, size: int = SIZE) -> Transfer:
-    """Photo, style and their annotated regions as tensors, the long sides at most `size`."""
+    """Photo, style and their annotated regions as tensors. The long sides are at most `size` pixels."""
     (photo, region), (style, style_region) = (read_sized(p.path, p.mask, size) for p in pair)
     return Transfer(photo, style, region, style_region)
-
-
-def photo_name(photo: LabelledPhoto) -> str:
-    return f"{photo.path.parent.name}/{photo.path.stem}"
-
-
-def split_photos(data: Path, split: str) -> list[LabelledPhoto]:
-    """Photos `data/image/MATERIAL/STEM.jpg` with masks `data/mask/MATERIAL/STEM.png`, named in `data/SPLIT.txt`."""
-    return material_photos(data / "image", data / f"{split}.txt", data / "mask")

@@ -1,4 +1,4 @@
-"""Rows of scores: summed up, as text, in files."""
+"""Rows of scores: summed up, as text, and in files."""
 
 import csv
 import json
@@ -13,20 +13,21 @@ Row = dict[str, str | float]
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Median, quartiles, mean and number of every score, over the rows where it is a number."""
+    """Median, quartiles, mean and count of every score, over the rows where it is a number."""
     keys = [key for key, value in rows[0].items() if not isinstance(value, str)]
-    result = {}
-    for key in keys:
-        x = torch.tensor([row[key] for row in rows], dtype=torch.float64)
-        x = x[~x.isnan()]
-        count, x = len(x), x if len(x) else torch.full((1,), torch.nan, dtype=x.dtype)
-        median, lower, upper = x.quantile(x.new_tensor([0.5, 0.25, 0.75])).tolist()
-        result[key] = dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=count)
-    return result
+    return {key: _statistics([float(row[key]) for row in rows]) for key in keys}
+
+
+def _statistics(values: Sequence[float]) -> dict[str, float]:
+    x = torch.tensor(values, dtype=torch.float64)
+    x = x[~x.isnan()]
+    count, x = len(x), x if len(x) else torch.full((1,), torch.nan, dtype=x.dtype)
+    median, lower, upper = x.quantile(x.new_tensor([0.5, 0.25, 0.75])).tolist()
+    return dict(median=median, lower=lower, upper=upper, mean=x.mean().item(), n=count)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The summary as text."""
+    """The summary as text, with one line for each score."""
     lines = [f"{'':12}{'median':>10}{'quartiles':>20}{'mean':>10}   n = {len(rows)}"]
     for key, x in summary(rows).items():
         lines.append(f"{key:12}{x['median']:10.4f}{x['lower']:10.4f}{x['upper']:10.4f}{x['mean']:10.4f}")
@@ -34,8 +35,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Rows as CSV, or with their summary as JSON, by the suffix of the path."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+    """Write rows as CSV, or together with their summary as JSON. The suffix of the path decides."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
         if path.suffix == ".json":
             json.dump({"summary": summary(rows), "rows": rows}, file, indent=1)
         else:

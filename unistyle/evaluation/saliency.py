@@ -1,4 +1,4 @@
-"""The saliency teacher's methods against annotated masks."""
+"""The methods of the saliency teacher, compared with annotated masks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ from unistyle.teachers.masks import SaliencyTeacher, write_masks
 def score_table(masks: dict[str, list[Tensor]], annotated: list[Tensor]) -> str:
     """Pixel accuracy and mean IU of each method's soft masks against boolean ones (all `1 h w`), as text.
 
-    Each method at its own best common threshold on the photos with a boundary, and at 0.5; figures are means over
-    those photos and over all of them. Raises ValueError where no photo has a boundary.
+    Each method is scored at 0.5, and at the one threshold that is best for it on the photos with a boundary. The
+    figures are means over those photos, and over all of them. Raises ValueError where no photo has a boundary.
     """
     bounded = [i for i, a in enumerate(annotated) if has_boundary(a)]
     if not bounded:
@@ -54,21 +54,22 @@ def compare(
     cache: str | Path,
     progress: Callable[[str, int, int], None],
 ) -> str:
-    """`score_table` of every method on photos with annotated masks; soft masks are kept in `cache`."""
+    """`score_table` of every method on photos with annotated masks. Soft masks are kept in the folder `cache`."""
     masks = {}
     for method in teacher.methods:
         folder = Path(cache) / "compare" / method
         paths = write_masks(teacher, photos, folder, method, partial(progress, method))
         masks[method] = [to_tensor(read_mask(path)) for path in paths]
-    return score_table(masks, [to_tensor(read_mask(photo.mask)) > 0.5 for photo in photos])
+    return score_table(masks, [to_tensor(read_mask(photo.mask_path)) > 0.5 for photo in photos])
 
 
 def with_masks(
     photos: Sequence[LabelledPhoto], materials: Sequence[str], folder: str | Path
 ) -> list[LabelledPhoto]:
-    """The photos that have a mask in `folder`, with it. Raises FileNotFoundError where none has."""
+    """The photos that have a mask `folder/MATERIAL/STEM.png`, each with that mask. Raises FileNotFoundError where none
+    has one."""
     named = [replace(p, mask=Path(folder) / materials[p.label] / f"{p.path.stem}.png") for p in photos]
-    if not (found := [photo for photo in named if photo.mask.is_file()]):
+    if not (found := [photo for photo in named if photo.mask_path.is_file()]):
         raise FileNotFoundError(
             f"none of the held-out photos has a mask in {folder}: expected {named[0].mask}, for one"
         )

@@ -1,4 +1,7 @@
-"""Scores of one restyled photo against its style and against the photo it was."""
+"""Scores of one restyled photo against its style and against the photo it was, and of one mask."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,54 +18,71 @@ from unistyle.maths.features import (
     moments,
     periodic_energy,
 )
+from unistyle.maths.masks import mean_iu, pixel_accuracy
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, STYLE_LAYERS
 
+Features = dict[str, Tensor]
+
+
+def mask_scores(mask: Tensor, annotated: Tensor) -> dict[str, float]:
+    """Pixel accuracy and mean IU of two boolean masks of one shape."""
+    return {"accuracy": pixel_accuracy(mask, annotated), "mean_iu": mean_iu(mask, annotated)}
+
 
 @torch.no_grad()
-def style_scores(vgg: nn.Module, job: Transfer, result: Tensor) -> dict[str, float]:
+def style_scores(vgg: nn.Module, transfer: Transfer, result: Tensor) -> dict[str, float]:
     """Scores of one result `1 3 h w` in [0, 1].
 
-    gram: mean over relu1_1 to relu4_1 of the Gram distance to the style; relative: over that of the untouched
-    photo; the layers' names: the same for one layer; luminance, moments: as relative, for grey images and for
-    mean and standard deviation, m_ and a layer's name for one layer; content: content distance to the photo at
-    relu4_1; shading: correlation of low-frequency luminance with the photo's; rim: how much lighter the result is
-    along the region's edge; period2, period4: energy at these periods in pixels over the style's; outside: 8-bit
-    values that differ where the region is 0.
+    - `gram`: Gram distance to the style inside the regions, the mean over relu1_1 to relu4_1.
+    - `relative`: the same, divided by that of the untouched photo.
+    - `relu1_1` and so on: as `relative`, for one layer.
+    - `luminance`: as `relative`, for grey images.
+    - `moments`: as `relative`, for mean and standard deviation in place of Gram matrices.
+    - `m_relu1_1` and so on: as `moments`, for one layer.
+    - `content`: content distance to the photo at relu4_1.
+    - `shading`: correlation of low-frequency luminance with the photo's; see `shading`.
+    - `rim`: how much lighter the result is along the region's edge; see `rim`.
+    - `period2`, `period4`: energy at periods of 2 and 4 pixels, divided by the style's.
+    - `outside`: how many 8-bit values differ where the region is 0.
     """
-    got, start, wanted = (vgg(x) for x in (result, job.photo, job.style))
-    after, before = (_to_style("gram", f, wanted, job) for f in (got, start))
-    scores = {"gram": after.mean(), "relative": _ratio(after.mean(), before.mean())}
-    scores |= dict(zip(STYLE_LAYERS, _ratio(after, before), strict=True))
-    *grey, grey_wanted = (vgg(luminance(x).expand_as(x)) for x in (result, job.photo, job.style))
-    scores["luminance"] = _ratio(*(_to_style("gram", f, grey_wanted, job).mean() for f in grey))
-    after, before = (_to_style("moments", f, wanted, job) for f in (got, start))
-    scores["moments"] = _ratio(after.mean(), before.mean())
-    scores |= {f"m_{name}": x for name, x in zip(STYLE_LAYERS, _ratio(after, before), strict=True)}
+    images = (result, transfer.photo, transfer.style)
+    got, start, wanted = (vgg(x) for x in images)
+    grey = [vgg(luminance(x).expand_as(x)) for x in images]
+    scores = {"gram": _to_style("gram", got, wanted, transfer).mean()}
+    scores |= _relative("gram", (got, start, wanted), transfer, "relative")
+    scores["luminance"] = _relative("gram", grey, transfer, "luminance")["luminance"]
+    scores |= _relative("moments", (got, start, wanted), transfer, "moments", "m_")
     f, g = got[CONTENT_LAYER], start[CONTENT_LAYER]
-    scores["content"] = content_distance(f, g, resize_regions(job.region, f.shape[-2:]))
-    scores["shading"] = shading(result, job.photo, job.region)
-    scores["rim"] = rim(result, job.photo, job.region)
-    for period in (2, 4):
-        found, own = (
-            periodic_energy(*x, period) for x in ((result, job.region), (job.style, job.style_region))
-        )
-        scores[f"period{period}"] = found / own.clamp_min(1e-9)
-    scores["outside"] = changed(result, job.photo, job.region)
-    return {name: float(value) for name, value in scores.items()}
+    scores["content"] = content_distance(f, g, resize_regions(transfer.region, f.shape[-2:]))
+    scores["shading"] = shading(result, transfer.photo, transfer.region)
+    scores["rim"] = rim(result, transfer.photo, transfer.region)
+    scores |= {f"period{period}": _periodic(result, transfer, period) for period in (2, 4)}
+    outside = {"outside": float(changed(result, transfer.photo, transfer.region))}
+    return {name: float(value) for name, value in scores.items()} | outside
+
+
+Statistic = tuple[Callable[..., Any], Callable[..., Tensor]]  # a statistic, and its distance
+STATISTICS: dict[str, Statistic] = {"gram": (gram, gram_distance), "moments": (moments, moment_distance)}
+
+
+def _relative(kind: str, features, transfer: Transfer, name: str, prefix: str = "") -> dict[str, Tensor]:
+    """Distances of a result to the style, divided by those of the untouched photo: under `name` the mean over the
+    layers, and one for each layer. features: of result, photo and style."""
+    got, start, wanted = features
+    after, before = (_to_style(kind, f, wanted, transfer) for f in (got, start))
+    layers = {f"{prefix}{layer}": x for layer, x in zip(STYLE_LAYERS, _ratio(after, before), strict=True)}
+    return {name: _ratio(after.mean(), before.mean())} | layers
 
 
 def _ratio(after: Tensor, before: Tensor) -> Tensor:
     return after / before.clamp_min(EPS)
 
 
-STATISTICS = {"gram": (gram, gram_distance), "moments": (moments, moment_distance)}
-
-
-def _to_style(kind: str, f: dict[str, Tensor], wanted: dict[str, Tensor], job: Transfer) -> Tensor:
-    """Distance of a statistic inside the region to the style's, one value a layer."""
+def _to_style(kind: str, f: Features, wanted: Features, transfer: Transfer) -> Tensor:
+    """Distance of a statistic inside the region to the style's, one value for each layer."""
     statistic, distance = STATISTICS[kind]
-    sides = ((f, job.region), (wanted, job.style_region))
+    sides = ((f, transfer.region), (wanted, transfer.style_region))
     layers = [
         distance(*(statistic(side[name], resize_regions(w, side[name].shape[-2:])) for side, w in sides))
         for name in STYLE_LAYERS
@@ -70,9 +90,15 @@ def _to_style(kind: str, f: dict[str, Tensor], wanted: dict[str, Tensor], job: T
     return torch.cat(layers).flatten()
 
 
+def _periodic(result: Tensor, transfer: Transfer, period: int) -> Tensor:
+    found = periodic_energy(result, transfer.region, period)
+    own = periodic_energy(transfer.style, transfer.style_region, period)
+    return found / own.clamp_min(1e-9)
+
+
 def shading(result: Tensor, photo: Tensor, region: Tensor, blur: int = 16) -> Tensor:
-    """Correlation in [-1, 1] of the luminance of two images `b 3 h w` inside `region` (b 1 h w), both
-    averaged over the region's part of windows of `blur` pixels; `b`."""
+    """Correlation in [-1, 1] of the luminance of two images `b 3 h w` inside `region` (b 1 h w), both averaged over
+    the region's part of windows of `blur` pixels; `b`."""
     low = lambda x: F.avg_pool2d(x, blur, blur // 4, ceil_mode=True)  # noqa: E731
     weight = low(region)
     a, b = (low(luminance(x) * region) / weight.clamp_min(EPS) for x in (result, photo))
@@ -81,12 +107,14 @@ def shading(result: Tensor, photo: Tensor, region: Tensor, blur: int = 16) -> Te
 
 
 def rim(result: Tensor, photo: Tensor, region: Tensor, width: int = 4) -> Tensor:
-    """How much lighter than further inside the result is along the region's edge, beyond what the photo is, in
-    standard deviations of the result's luminance; `b`. Negative is a dark rim; not a number where the region has no
-    edge.
+    """How much lighter the result is along the region's edge than further inside, beyond what the photo is; `b`.
 
-    The edge is what an erosion by `width` pixels takes off the region, further inside what the next `2 width` take;
-    the frame is no edge. The photo's luminance is fitted to the result's inside the region first (gain and offset).
+    The unit is a standard deviation of the result's luminance. A dark rim is negative. Where the region has no edge,
+    it is not a number.
+
+    The edge is what an erosion by `width` pixels takes off the region, and further inside is what the next `2 width`
+    pixels take. The border of the frame is no edge. Before the two are compared, the photo's luminance is fitted to
+    the result's inside the region, with a gain and an offset.
     """
     inside, edge, inner = (x.float() for x in _bands(region > 0.5, width))
     mean = lambda x, w: (x * w).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp_min(1)  # noqa: E731

@@ -7,6 +7,7 @@ content is compared after normalisation (unistyle.maths.features); the optimisat
 outside the region changes.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,20 +157,20 @@ def _optimise(
     values: dict[str, float] = {}
 
     @torch.enable_grad()
-    def closure() -> Tensor:
+    def closure() -> float:
         image = composite(photo, pixels, region)
         features = vgg(image)
         weighted = {name: weight * term(image, features) for name, (weight, term) in terms.items() if weight}
-        total = sum(weighted.values())
+        total = functools.reduce(torch.add, weighted.values())
         (pixels.grad,) = torch.autograd.grad(total, pixels)
         values.update({name: value.item() for name, value in weighted.items()})
-        return total.detach()
+        return total.item()
 
     rate, lowest, best = config.learning_rate, math.inf, start
     optimizer = _lbfgs(pixels, rate)
     for iteration in range(1, config.iterations + 1):
         here = pixels.detach().clone()
-        total = optimizer.step(closure).item()  # the loss here, before the step
+        total = optimizer.step(closure)  # the loss here, before the step
         if iteration == 1:
             _check_finite(values)
         if total < lowest:
@@ -180,7 +181,7 @@ def _optimise(
             optimizer = _lbfgs(pixels, rate)
         if progress:
             progress(iteration, dict(values))
-    return pixels.detach() if closure().item() < lowest else best
+    return pixels.detach() if closure() < lowest else best
 
 
 def _check_finite(values: dict[str, float]) -> None:

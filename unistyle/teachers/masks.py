@@ -56,7 +56,7 @@ class SaliencyTeacher(nn.Module):
             raise ValueError(f"no method {method!r} here: choose from {', '.join(self.methods)}")
         if method == "simonyan":
             return simonyan(self.classifier, photos, labels)
-        if method == "objects":
+        if method == "objects" and self.objects is not None:
             return (object_logits(self.objects, photos) + self.bias).sigmoid()
         maps = distinct(self.classifier, photos, labels)
         return maps if method == "distinct" else refine(photos, self._join(photos, maps))

@@ -131,13 +131,14 @@ def augmentation(config: ObjectConfig) -> v2.Transform:
 
 def read_pair(photo: LabelledPhoto) -> Pair:
     """A photo and its mask from their files, to train on."""
-    image, mask = read_image(photo.path), read_mask(photo.mask)
+    image, mask = read_image(photo.path), read_mask(photo.mask_path)
     return shrunk_pair(to_tensor(image), to_tensor(mask.resize(image.size)))
 
 
 def shrunk_pair(image: Tensor, mask: Tensor, side: int = 288) -> Pair:
     """A photo `3 h w` and its soft mask `1 h w`, both in [0, 1], with the short side at `side` px."""
-    return tuple((at_side(x[None], side)[0] * 255).round().byte().cpu() for x in (image, mask))
+    small, small_mask = ((at_side(x[None], side)[0] * 255).round().byte().cpu() for x in (image, mask))
+    return small, small_mask
 
 
 def train_objects(
@@ -182,7 +183,10 @@ def _batches(pairs: Sequence[Pair], config: ObjectConfig) -> Iterator[Pair]:
             order += torch.randperm(len(pairs)).tolist()
         chosen, order = order[: config.batch_size], order[config.batch_size :]
         views = [augment(tv_tensors.Image(pairs[i][0]), tv_tensors.Mask(pairs[i][1])) for i in chosen]
-        yield tuple(torch.stack(part).as_subclass(Tensor).float() / 255 for part in zip(*views, strict=True))
+        images, masks = (
+            torch.stack(part).as_subclass(Tensor).float() / 255 for part in zip(*views, strict=True)
+        )
+        yield images, masks
 
 
 @torch.no_grad()

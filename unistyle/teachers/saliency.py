@@ -199,7 +199,7 @@ def load_or_train(
 def calibrate(teacher: SaliencyTeacher, annotated: Sequence[LabelledPhoto]) -> None:
     """Move the teacher's bias so that the best threshold on its masks of annotated photos (those with a boundary) is
     a half; without such photos it stays. Self-training needs it: masks that are too small teach smaller ones."""
-    masks = [to_tensor(read_mask(photo.mask)) > 0.5 for photo in annotated]
+    masks = [to_tensor(read_mask(photo.mask_path)) > 0.5 for photo in annotated]
     pairs = [(p, m) for p, m in zip(annotated, masks, strict=True) if has_boundary(m)]
     if pairs:
         found = [resize_mask(teacher.mask_of(photo)[1], mask.shape[-2:])[None].cpu() for photo, mask in pairs]

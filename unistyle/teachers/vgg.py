@@ -24,11 +24,14 @@ class VGG19(nn.Module):
     (naming the keys) for a file of another layout.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, weights: str | Path | None = None, layers: tuple[str, ...] = STYLE_LAYERS):
         super().__init__()
         if unknown := set(layers) - set(LAYERS):
             raise KeyError(f"unknown VGG-19 layer {sorted(unknown)}: choose from {', '.join(LAYERS)}")
-        self.layers = tuple(sorted(layers, key=LAYERS.get))
+        self.layers = tuple(sorted(layers, key=lambda name: LAYERS[name]))
         depth = LAYERS[self.layers[-1]] + 1
         full = make_layers(cfgs["E"]) if weights else vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
         self.features = full[:depth]

@@ -1,10 +1,11 @@
 """The parts of training loops: the network as it is trained, its optimizer, averaged weights, progress, and means."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from unistyle.network.model import Output, UniStyleNetwork
@@ -74,6 +75,11 @@ def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.o
         {"params": encoder, "lr": config.lr * config.encoder_lr},
     ]
     return torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
+
+
+def averaged_network(averaged: AveragedModel) -> UniStyleNetwork:
+    """The network that holds the averaged weights."""
+    return cast(UniStyleNetwork, averaged.module)
 
 
 def moving_average(decay: float):

@@ -17,7 +17,7 @@ from unistyle.files.tensors import to_pil
 from unistyle.training import state
 from unistyle.training.config import TrainConfig
 from unistyle.training.finish import release
-from unistyle.training.loop import Means
+from unistyle.training.loop import Means, averaged_network
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
 from unistyle.training.preparation import Run, make_accelerator, prepare
 from unistyle.training.previews import joint_grid
@@ -104,7 +104,7 @@ class Trainer:
             for name, value in means.values.items():
                 writer.add_scalar(f"loss/{name}", value, step)
         if step % self.config.preview_every == 0:
-            grid = joint_grid(self.prepared.averaged.module, pairs)
+            grid = joint_grid(averaged_network(self.prepared.averaged), pairs)
             writer.add_image("preview", grid.clamp(0, 1), step)
             with atomic(self.out / "previews" / f"{step:06d}.png") as temporary:
                 to_pil(grid).save(temporary, format="PNG")
@@ -117,6 +117,6 @@ def train(config: TrainConfig) -> None:
     run = prepare(config, accelerator)
     averaged = Trainer(run, VGGTargets(run.vgg, config.cache_gb * 2**30)).run()
     if accelerator.is_main_process:
-        checkpoint = release(averaged.module, config, run.photos.own, run.photos.annotated)
+        checkpoint = release(averaged_network(averaged), config, run.photos.own, run.photos.annotated)
         save_checkpoint(config.checkpoint, checkpoint)
     accelerator.end_training()
