@@ -1,35 +1,51 @@
 """What it takes to write a result: encoders of PNG, lossless WebP and JPEG, on photos.
 
-    python benchmarks/encoders.py
-    python benchmarks/encoders.py photos/ --rounds 5
+    python -m benchmarks.encoders
 
-`unistyle` is `unistyle.encoders.encode_image`. Encoders of packages that are not installed are left out: opencv
-(opencv-python-headless), imagecodecs.
-Columns: milliseconds per megapixel on one thread, the best round; how many times as much two threads get done; bytes
-per pixel; speed and size next to Pillow's PNG of level 1 in the same run.
+`unistyle` is `unistyle.files.writing.encode_image`. Encoders of packages that are not installed are left out: opencv
+(opencv-python-headless), imagecodecs. The columns are explained in `Settings`.
 """
 
-import argparse
 import importlib
 import io
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
 import numpy as np
-import torch
 from PIL import Image
-from torchvision.io import encode_png
 
-from unistyle.files.folders import list_images
+from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
+from unistyle.files import writing
 from unistyle.files.photos import read_image
-from unistyle.files.samples import sample_photos
+from unistyle.files.samples import content_photos
 from unistyle.files.writing import FORMATS, encode_image
 
+NAME = "python -m benchmarks.encoders"
 STANDARD = "pillow png 1"
 Encoder = Callable[[Image.Image], bytes]
+
+
+@dataclass
+class Settings:
+    """Compare encoders of PNG, lossless WebP and JPEG on photos. The columns are: milliseconds per megapixel on one
+    thread, in the best round; how many times as much two threads get done; bytes per pixel; speed and size next to
+    Pillow's PNG of level 1 in the same run.
+
+    python -m benchmarks.encoders photos/ --rounds 5
+    """
+
+    folder: Path | None = argument(None, positional=True, nargs="?", metavar="FOLDER")
+    """Photos. Without it, those that ship with scikit-image."""
+    rounds: int = argument(3, type=whole_number(1))
+    """How often every encoder is timed."""
+    count: int = argument(16, type=whole_number(1))
+    """How many photos are taken at most."""
 
 
 def unistyle_encoders() -> Iterator[tuple[str, Encoder]]:
@@ -55,15 +71,6 @@ def saver(format: str, **options: object) -> Encoder:
         return buffer.getvalue()
 
     return encode
-
-
-def torchvision() -> Iterator[tuple[str, Encoder]]:
-    for level in (0, 1, 2, 3):
-        yield f"torchvision png {level}", lambda image, level=level: encode_png(tensor(image), level).numpy()
-
-
-def tensor(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
 
 
 def opencv() -> Iterator[tuple[str, Encoder]]:
@@ -94,14 +101,17 @@ def imagecodecs() -> Iterator[tuple[str, Encoder]]:
 
 
 def without_isal() -> Iterator[tuple[str, Encoder]]:
+    """What is written where ISA-L is not available."""
+
     def encode(image: Image.Image) -> bytes:
-        with mock.patch("unistyle.encoders.isal_zlib", None):
+        with mock.patch.object(writing, "isal_zlib", None):
             return encode_image(image)
 
     yield "unistyle png without isal", encode
 
 
 def optional(name: str) -> ModuleType | None:
+    """A module, where its package is installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -109,7 +119,7 @@ def optional(name: str) -> ModuleType | None:
 
 
 def seconds(encode: Encoder, photos: list[Image.Image], threads: int, rounds: int) -> float:
-    """For all photos once, by as many threads as given that each encode all of them: the best round."""
+    """Time in which some threads each encode all photos once, divided by the number of threads: the best round."""
     # Pillow keeps settings in the image while it saves one, so that every thread needs its own.
     own = [[photo.copy() for photo in photos] for _ in range(threads)]
     times = []
@@ -122,14 +132,15 @@ def seconds(encode: Encoder, photos: list[Image.Image], threads: int, rounds: in
 
 
 def rows(photos: list[Image.Image], rounds: int) -> Iterator[tuple[str, float, float, float]]:
-    """Name, seconds on one thread, gain of two threads, bytes; for all photos together."""
-    encoders = [unistyle_encoders(), pillow(), torchvision(), opencv(), imagecodecs(), without_isal()]
+    """Name, seconds on one thread, gain of two threads, and bytes, for all photos together."""
+    encoders = [unistyle_encoders(), pillow(), opencv(), imagecodecs(), without_isal()]
     for name, encode in (pair for group in encoders for pair in group):
         one, two = (seconds(encode, photos, threads, rounds) for threads in (1, 2))
         yield name, one, one / two, sum(len(encode(photo)) for photo in photos)
 
 
 def table(photos: list[Image.Image], rounds: int) -> str:
+    """The rows as Markdown, next to those of `STANDARD`."""
     found, pixels = list(rows(photos, rounds)), sum(photo.width * photo.height for photo in photos)
     time_1, size_1 = next((time, size) for name, time, _, size in found if name == STANDARD)
     lines = [
@@ -144,18 +155,14 @@ def table(photos: list[Image.Image], rounds: int) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", nargs="?", help="photos; default: four that ship with scikit-image")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--count", type=int, default=16, help="photos at most")
-    args = parser.parse_args()
-    samples = sample_photos()
-    paths = list_images(args.folder) if args.folder else samples
-    print(table([read_image(path) for path in paths[: args.count]], args.rounds))
+def compare(settings: Settings) -> None:
+    paths = content_photos([settings.folder] if settings.folder else None)
+    print(table([read_image(path) for path in paths[: settings.count]], settings.rounds))
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: compare(read(parser_of(NAME, Settings), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,53 +1,65 @@
 """The figure of the README: sample photos, the masks found, and the photos in several materials.
 
-    python docs/make_figure.py --out docs/figure.jpg
+    python -m benchmarks.figure --out docs/figure.jpg
 
-A row a photo; columns: photo, mask, then a material of the bank each.
+There is one row for each photo. Its columns are the photo, the mask, and the photo in each of the materials.
 """
 
-import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from unistyle import UniStyle
+from unistyle.checkpoint.shipped import default_checkpoint
+from unistyle.commands.arguments import argument, parser_of, read, run
+from unistyle.evaluation.sheets import page
+from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
 
-ROOT = Path(__file__).parent.parent
+NAME = "python -m benchmarks.figure"
+MATERIALS = ["stone", "wood", "metal", "foliage", "water", "leather"]
+CELL, GAP = 208, 4  # pixels
 
-MATERIALS = ("stone", "wood", "metal", "foliage", "water", "leather")
+
+@dataclass
+class Settings:
+    """Draw sample photos, the masks found, and the photos in several materials.
+
+    python -m benchmarks.figure --out docs/figure.jpg
+    """
+
+    out: Path = argument(Path("docs/figure.jpg"), metavar="JPEG")
+    """The picture to write."""
+    checkpoint: str = argument(default_checkpoint(), metavar="PATH")
+    """File, folder or hub id."""
+    materials: list[str] = argument(MATERIALS, nargs="+", metavar="STYLE")
+    """Styles of the bank."""
 
 
-def row(model: UniStyle, path: Path, materials: tuple[str, ...], cell: tuple[int, int]) -> list[Image.Image]:
-    """Photo, mask, and the photo in each material, cells of (width, height)."""
-    photo = ImageOps.fit(Image.open(path).convert("RGB"), (512, 384), Image.Resampling.LANCZOS)
+def row(model: UniStyle, path: Path, materials: Sequence[str]) -> list[Image.Image]:
+    """Photo, mask, and the photo in each material."""
+    photo = ImageOps.fit(read_image(path), (512, 384), Image.Resampling.LANCZOS)
     results = [model.restyle(photo, to=name) for name in materials]
-    images = [photo, results[0].mask.convert("RGB"), *(result.image for result in results)]
-    return [image.resize(cell, Image.Resampling.LANCZOS) for image in images]
+    return [photo, results[0].mask, *(result.image for result in results)]
 
 
-def sheet(rows: list[list[Image.Image]], titles: list[str], gap: int = 4, head: int = 18) -> Image.Image:
-    """Rows of cells below their titles."""
-    width, height = rows[0][0].size
-    page = Image.new("RGB", (len(titles) * (width + gap), head + len(rows) * (height + gap)), "white")
-    draw = ImageDraw.Draw(page)
-    for column, title in enumerate(titles):
-        draw.text((column * (width + gap) + 4, 3), title, fill="black")
-        for line, cells in enumerate(rows):
-            page.paste(cells[column], (column * (width + gap), head + line * (height + gap)))
-    return page
+def sheet(model: UniStyle, photos: Sequence[Path], materials: Sequence[str]) -> Image.Image:
+    """The rows of some photos below their titles."""
+    rows = [row(model, path, materials) for path in photos]
+    return page(["photo", "mask", *materials], rows, CELL, GAP)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", default=ROOT / "checkpoints/unistyle-materials.safetensors")
-    parser.add_argument("--materials", nargs="+", default=MATERIALS, help="styles of the bank")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/figure.jpg")
-    args = parser.parse_args()
-    model = UniStyle.from_pretrained(args.checkpoint)
-    rows = [row(model, path, tuple(args.materials), (208, 156)) for path in sample_photos()]
-    sheet(rows, ["photo", "mask", *args.materials]).save(args.out, quality=88)
+def draw(settings: Settings) -> None:
+    model = UniStyle.from_pretrained(settings.checkpoint)
+    sheet(model, sample_photos(), settings.materials).save(settings.out, quality=88)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: draw(read(parser_of(NAME, Settings), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,22 +1,23 @@
 """Flicker of restyled videos, with and without smoothing, and what smoothing costs.
 
-    OMP_NUM_THREADS=1 python benchmarks/flicker.py
+    OMP_NUM_THREADS=1 python -m benchmarks.flicker
 
-Clips are made of sample photos of scikit-image (or of --photo), so that all motion is known: `still`, a still picture;
-`pan`, a window that moves over it by so many pixels a frame; `object`, an oval cut out of it that moves over a still
-background, the cup of coffee. Each has the noise of a sensor added, --noise 8-bit steps of standard deviation, anew in
-each frame.
+Clips are made of sample photos of scikit-image, or of `--photo`, so that all motion is known. `still` is a still
+picture. `pan` is a window that moves over it by a few pixels in each frame. `object` is an oval cut out of it, which
+moves over a still background, the cup of coffee. The noise of a sensor is added to each frame.
 
-flicker: mean absolute difference between a frame and the one before it, moved as the picture is known to have moved,
-in 8-bit steps, where either is restyled. For the input, and for the restyled frames: each by itself (`alone`: its own
-exemplar as well), with a memory that smooths nothing (0), with one that smooths (--smoothing), and with one that
-averages masks where something moves as well (`everywhere`). largest: of the same differences. mask: the same of the
-masks, over the frame. IU: of the masks with those of `alone`, which do not lag; the worst frame in brackets.
+`flicker` is the mean absolute difference between a frame and the one before it, in 8-bit steps, where either is
+restyled. The one before is moved first, as the picture is known to have moved. There is one line for the input, and
+one for each way to restyle the frames: each by itself (`alone`, which chooses its own exemplar as well), with a memory
+that smooths nothing (`0`), with one that smooths, and with one that averages masks where something moves as well
+(`everywhere`). `largest` is the largest of the same differences, and `mask` is their mean for the masks, over the
+frame. `IU` compares the masks with those of `alone`, which do not lag; the worst frame is in brackets.
 """
 
-import argparse
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -26,29 +27,54 @@ import torch
 from PIL import Image
 
 from unistyle import UniStyle
-from unistyle.commands.infer import CHECKPOINT
+from unistyle.checkpoint.shipped import default_checkpoint
+from unistyle.commands.arguments import argument, number, parser_of, read, run, whole_number
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photos
+from unistyle.restyle.plan import Plan
+from unistyle.video import memory
 from unistyle.video.memory import SMOOTHING, Memory
 
-ROOT = Path(__file__).parent.parent
+NAME = "python -m benchmarks.flicker"
+# Pixels down and right from frame to frame: any, and whole positions at strides 2 and 4.
+STEPS = ((2, 3), (0, 4))
+EVERYWHERE = mock.patch.object(memory, "stillness", return_value=1.0)
 
-STEPS = (
-    (2, 3),
-    (0, 4),
-)  # pixels down and right from frame to frame: any, and whole positions at strides 2 and 4
-EVERYWHERE = mock.patch("unistyle.temporal.stillness", return_value=1.0)
+
+@dataclass
+class Settings:
+    """Measure the flicker of restyled videos, with and without smoothing, and what smoothing costs.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.flicker
+    """
+
+    checkpoint: str = argument(default_checkpoint(), metavar="PATH")
+    """File, folder or hub id."""
+    photo: Path | None = None
+    """What the clips are made of. Without it, the cat."""
+    style: str = "stone"
+    """A style of the bank."""
+    frames: int = argument(50, type=whole_number(2))
+    """Length of the clips."""
+    size: list[int] = argument([256, 192], type=whole_number(32), nargs=2, metavar=("WIDTH", "HEIGHT"))
+    """Size of the frames in pixels."""
+    noise: float = 2.0
+    """Standard deviation of the noise in 8-bit steps."""
+    smoothing: float = argument(SMOOTHING, type=number(float, 0, 1 - 1e-9, "a number from 0 to below 1"))
+    """Smoothing of the memory that smooths."""
 
 
 class Clip(NamedTuple):
-    """frames: uint8 `n h w 3`. moved: takes frame i - 1 to where it is in frame i, the rest NaN; `h w ...`."""
+    """Frames whose motion is known."""
 
     frames: np.ndarray
+    """uint8 `n h w 3`."""
     moved: Callable[[np.ndarray, int], np.ndarray]
+    """Takes what was in frame i - 1, `h w ...`, to where it is in frame i. The rest is NaN."""
 
 
 def pan(photo: np.ndarray, count: int, height: int, width: int, step: tuple[int, int]) -> Clip:
-    """A window over a photo; of no step, a still picture."""
+    """A window that moves over a photo. Without a step it is a still picture."""
     corners = [(step[0] * i, step[1] * i) for i in range(count)]
     frames = np.stack([photo[y : y + height, x : x + width] for y, x in corners])
 
@@ -84,11 +110,12 @@ def _like(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 
 def with_noise(clip: Clip, amount: float) -> Clip:
+    """A clip with noise of this standard deviation, in 8-bit steps, anew in each frame."""
     noise = np.random.default_rng(0).normal(0, amount, clip.frames.shape)
     return clip._replace(frames=(clip.frames + noise).round().clip(0, 255).astype(np.uint8))
 
 
-def restyled(model: UniStyle, clip: Clip, plan, memory: Memory | None) -> tuple[np.ndarray, np.ndarray]:
+def restyled(model: UniStyle, clip: Clip, plan: Plan, memory: Memory | None) -> tuple[np.ndarray, np.ndarray]:
     """Frames `n h w 3` and masks `n h w`, uint8."""
     results = [model.restyle(Image.fromarray(frame), plan, memory=memory) for frame in clip.frames]
     return tuple(np.stack([np.asarray(part) for part in parts])
@@ -96,7 +123,7 @@ def restyled(model: UniStyle, clip: Clip, plan, memory: Memory | None) -> tuple[
 
 
 def changes(frames: np.ndarray, clip: Clip, masks: np.ndarray | None = None) -> np.ndarray:
-    """All differences of frames from those before them, where either is inside its mask (None: anywhere)."""
+    """All differences of frames from those before them, where either is inside its mask. Without masks, anywhere."""
     parts = []
     for i in range(1, len(frames)):
         difference = np.abs(frames[i] - clip.moved(frames[i - 1], i))
@@ -107,30 +134,34 @@ def changes(frames: np.ndarray, clip: Clip, masks: np.ndarray | None = None) -> 
 
 
 def agreement(masks: np.ndarray, alone: np.ndarray) -> str:
+    """Intersection over union of masks, the mean over the frames and the worst."""
     a, b = masks > 127, alone > 127
     each = (a & b).sum((1, 2)) / np.maximum(1, (a | b).sum((1, 2)))
     return f"{each.mean():.3f} ({each.min():.3f})"
 
 
-def row(name: str, frames: np.ndarray, masks: np.ndarray, clip: Clip, alone: np.ndarray | None) -> str:
+def line(name: str, frames: np.ndarray, masks: np.ndarray, clip: Clip, alone: np.ndarray | None) -> str:
+    """One line of the table."""
     change, of_masks = changes(frames, clip, masks), changes(masks, clip)
     start = f"| {name} | {change.mean():.2f} | {change.max():.0f} |"
     return start + (" | |" if alone is None else f" {of_masks.mean():.2f} | {agreement(masks, alone)} |")
 
 
 def report(model: UniStyle, name: str, clip: Clip, style: str, smoothing: float) -> None:
+    """Print the lines of one clip."""
     plan = model.plan(style)
     alone = restyled(model, clip, plan, None)
-    print(row(f"{name}: input", clip.frames, alone[1], clip, None), flush=True)
-    print(row("alone", *alone, clip, alone[1]), flush=True)
+    print(line(f"{name}: input", clip.frames, alone[1], clip, None), flush=True)
+    print(line("alone", *alone, clip, alone[1]), flush=True)
     variants = (("0", 0, nullcontext()), (f"{smoothing}", smoothing, nullcontext()),
                 (f"{smoothing} everywhere", smoothing, EVERYWHERE))  # fmt: skip
     for label, amount, context in variants:
         with context:
-            print(row(label, *restyled(model, clip, plan, Memory(amount)), clip, alone[1]), flush=True)
+            print(line(label, *restyled(model, clip, plan, Memory(amount)), clip, alone[1]), flush=True)
 
 
 def clips(photo: Image.Image, count: int, height: int, width: int, amount: float) -> dict[str, Clip]:
+    """All clips by their names; amount: of noise."""
     cup = read_image(next(path for path in sample_photos() if path.stem == "coffee"))
     background = np.asarray(cup.resize((width, height)))
     own = {"still": pan(np.asarray(photo), count, height, width, (0, 0))}
@@ -142,23 +173,19 @@ def clips(photo: Image.Image, count: int, height: int, width: int, amount: float
     return {"still, no noise": own["still"]} | {name: with_noise(clip, amount) for name, clip in own.items()}
 
 
-def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--checkpoint", default=CHECKPOINT)
-    p.add_argument("--photo", type=Path, help="default: the cat")
-    p.add_argument("--style", default="stone")
-    p.add_argument("--frames", type=int, default=50)
-    p.add_argument("--size", type=int, nargs=2, default=(256, 192), metavar=("WIDTH", "HEIGHT"))
-    p.add_argument("--noise", type=float, default=2.0)
-    p.add_argument("--smoothing", type=float, default=SMOOTHING)
-    args = p.parse_args()
-    photo = read_image(args.photo or next(path for path in sample_photos() if path.stem == "chelsea"))
-    model = UniStyle.from_pretrained(args.checkpoint, "cpu")
-    print(f"{args.frames} frames of {args.size[0]} x {args.size[1]}, threads {torch.get_num_threads()}\n")
+def measure(settings: Settings) -> None:
+    photo = read_image(settings.photo or next(path for path in sample_photos() if path.stem == "chelsea"))
+    model = UniStyle.from_pretrained(settings.checkpoint, "cpu")
+    width, height = settings.size
+    print(f"{settings.frames} frames of {width} x {height}, threads {torch.get_num_threads()}\n")
     print("| clip, smoothing | flicker | largest | mask | IU |\n|---|---|---|---|---|")
-    for name, clip in clips(photo, args.frames, *reversed(args.size), args.noise).items():
-        report(model, name, clip, args.style, args.smoothing)
+    for name, clip in clips(photo, settings.frames, height, width, settings.noise).items():
+        report(model, name, clip, settings.style, settings.smoothing)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: measure(read(parser_of(NAME, Settings), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

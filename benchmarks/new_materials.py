@@ -1,46 +1,75 @@
-"""How well materials are told apart, by checkpoints before and after `train.py vocabulary`.
+"""How well materials are told apart, by checkpoints before and after `unistyle train vocabulary`.
 
-    python benchmarks/new_materials.py checkpoints/unistyle-materials.safetensors found.safetensors \\
+    python -m benchmarks.new_materials checkpoints/unistyle-materials.safetensors found.safetensors \\
         --data ../shared/data/fmd --photos rest
 
-Prints for each checkpoint the share of the annotated photos of `val`, and of the folders of photos of new materials, in
-which their own material is the one that the most is found of; how many of `val` are taken for a new one; and the
-mean IU of the masks on the photos with a boundary.
+A material is found rightly in a photo where no other one covers more of it. For each checkpoint this prints how many
+annotated photos of `val` are right, which of them are taken for a new material, the mean IU of the masks on the photos
+with a boundary, and how many photos of each new material are right.
 """
 
-import argparse
+import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.commands.arguments import argument, parser_of, read, run
 from unistyle.data.labelled import material_photos, materials_of
 from unistyle.evaluation.measures import evaluate_masks
-from unistyle.evaluation.pairs import split_photos
+from unistyle.evaluation.pairs import annotated_split
+from unistyle.network.model import UniStyleNetwork
 from unistyle.training.new_materials import largest
 
+NAME = "python -m benchmarks.new_materials"
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoints", nargs="+")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of image/, mask/, train.txt, val.txt"
-    )
-    parser.add_argument("--photos", type=Path, help="folder of new materials, of photos not trained on")
-    args = parser.parse_args()
-    val, old = split_photos(args.data, "val"), materials_of(args.data / "image")
-    for name in args.checkpoints:
+
+@dataclass
+class Settings:
+    """Measure how well materials are told apart, before and after `unistyle train vocabulary`.
+
+    python -m benchmarks.new_materials before.safetensors after.safetensors --data ../shared/data/fmd --photos rest
+    """
+
+    checkpoints: list[str] = argument(positional=True, nargs="+", metavar="CHECKPOINT")
+    """File, folder or hub id."""
+    data: Path = argument(metavar="FOLDER")
+    """Folder with image/MATERIAL/STEM.jpg, mask/MATERIAL/STEM.png, train.txt and val.txt."""
+    photos: Path | None = argument(None, metavar="FOLDER")
+    """One folder for each new material, with photos that were not trained on."""
+
+
+def old_line(network: UniStyleNetwork, data: Path) -> str:
+    """What becomes of the annotated photos of `val`."""
+    val, old = annotated_split(data, "val"), materials_of(data / "image")
+    bounded = [float(row["mean_iu"]) for row in evaluate_masks(network, val) if row["boundary"]]
+    found = [largest(network, photo) for photo in val]
+    right = sum(material == photo.path.parent.name for material, photo in zip(found, val, strict=True))
+    taken = dict(Counter(material for material in found if material not in old))
+    average = sum(bounded) / len(bounded) if bounded else float("nan")
+    return f"old materials {right} of {len(val)}, taken for new ones {taken}, mean IU {average:.4f}"
+
+
+def new_lines(network: UniStyleNetwork, folder: Path) -> list[str]:
+    """What is found in the photos of each new material."""
+    lines, photos = [], material_photos(folder)
+    for label, material in enumerate(materials_of(folder)):
+        own = Counter(largest(network, photo) for photo in photos if photo.label == label)
+        lines.append(f"  {material}: {own[material]} of {own.total()}; {dict(own.most_common(4))}")
+    return lines
+
+
+def measure(settings: Settings) -> None:
+    for name in settings.checkpoints:
         network = load_checkpoint(name).network
-        bounded = [row["mean_iu"] for row in evaluate_masks(network, val) if row["boundary"]]
-        found = [largest(network, photo) for photo in val]
-        right = sum(material == photo.path.parent.name for material, photo in zip(found, val, strict=True))
-        taken = Counter(material for material in found if material not in old)
-        print(f"{name}: old materials {right} of {len(val)}, taken for new ones {dict(taken)}, "
-              f"mean IU {sum(bounded) / len(bounded):.4f}")  # fmt: skip
-        new = material_photos(args.photos) if args.photos else []
-        for label, material in enumerate(materials_of(args.photos) if new else ()):
-            own = Counter(largest(network, photo) for photo in new if photo.label == label)
-            print(f"  {material}: {own[material]} of {own.total()}; {dict(own.most_common(4))}")
+        print(f"{name}: {old_line(network, settings.data)}")
+        for line in new_lines(network, settings.photos) if settings.photos else ():
+            print(line)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: measure(read(parser_of(NAME, Settings), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,21 +1,21 @@
-"""New styles from folders of texture: added without training, fitted, and fitted with the decoder.
+"""New styles from folders of texture: added without training, fitted, and fitted together with the decoder.
 
-    python benchmarks/new_styles.py --checkpoint runs/held-out/checkpoint.safetensors --data ../shared/data/fmd \\
+    python -m benchmarks.new_styles --checkpoint runs/held-out/checkpoint.safetensors --data ../shared/data/fmd \\
         --styles ../shared/data/textures/dtd/cracked ../shared/data/textures/dtd/braided \\
         --contents ../shared/data/content --vgg-weights ../shared/weights/vgg19_features.safetensors \\
         --out runs/new_styles
 
-Restyles annotated photos that nothing was fitted to, inside their masks, with each exemplar in turn, and scores the
-results against the exemplar (unistyle.scores), the old styles against theirs. Prints medians and means a style, and
-writes them and a contact sheet to --out.
+Annotated photos that nothing was fitted to are restyled inside their masks, with each exemplar in turn. The results are
+scored against the exemplar (`unistyle.evaluation.scores`), and those of old styles against theirs. Medians and means
+of each style are printed, and written to `--out` together with a contact sheet.
 """
 
-import argparse
 import json
 import random
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,10 +23,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.transfer import Transfer, read_sized
 from unistyle.evaluation.measures import evaluate_bank
-from unistyle.evaluation.pairs import SIZE, make_pairs, split_photos
+from unistyle.evaluation.pairs import SIZE, annotated_split, make_pairs, photo_name
 from unistyle.evaluation.rows import summary
 from unistyle.evaluation.scores import style_scores
 from unistyle.evaluation.sheets import page
@@ -37,30 +38,76 @@ from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 from unistyle.maths.masks import AREA
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.exemplars import Exemplar, bank_of, choose, read_exemplars
-from unistyle.teachers.vgg import VGG19
+from unistyle.styles.choice import typical_exemplars
+from unistyle.styles.exemplars import Exemplar, bank_of, read_exemplars
+from unistyle.teachers.vgg import VGG19, read_vgg
 from unistyle.training.config import StyleConfig
+from unistyle.training.fitting import old_moved, prepare_fitting
 from unistyle.training.new_styles import StyleTrainer
 
+NAME = "python -m benchmarks.new_styles"
 KEPT = ("gram", "relative", "luminance", "content", "shading", "period2", "period4")
+EXEMPLARS = 3  # of each style
+WAYS = ("added", "fitted", "decoder")
 
 
-def contents(data: Path, count: int) -> list[tuple[Tensor, Tensor]]:
+@dataclass(kw_only=True)
+class Settings:
+    """Measure new styles that are added without training, fitted, and fitted together with the decoder.
+
+    python -m benchmarks.new_styles --checkpoint held-out.safetensors --data DATA/fmd --styles cracked/ --out runs/new
+    """
+
+    checkpoint: str = argument(metavar="PATH")
+    """File, folder or hub id."""
+    styles: list[Path] = argument(nargs="+", metavar="FOLDER")
+    """Folders of style photos."""
+    data: Path = argument(metavar="FOLDER")
+    """Folder with image/MATERIAL/STEM.jpg, mask/MATERIAL/STEM.png, train.txt and val.txt."""
+    contents: list[Path] | None = argument(None, nargs="+", metavar="FOLDER")
+    """Photos that are restyled while fitting. Without it, the sample photos."""
+    vgg_weights: Path | None = argument(None, metavar="FILE")
+    """Weights of VGG-19 as safetensors. Without it they come from the hub."""
+    out: Path = argument(metavar="FOLDER")
+    """Where scores and sheets are written."""
+    photos: int = argument(60, type=whole_number(1))
+    """How many photos results are measured on."""
+    exemplar_photos: int = argument(20, type=whole_number(1))
+    """How many photos of each folder are taken."""
+    pairs: int = argument(40, type=whole_number(1))
+    """How many pairs of photo and old style are measured."""
+    rows: int = argument(9, type=whole_number(1))
+    """How many rows the contact sheet has."""
+    old: list[str] = argument(["added", "decoder"], nargs="*", choices=WAYS)
+    """For which ways old styles are measured too."""
+    settings: str = "{}"
+    """Settings of `unistyle train style`, as JSON."""
+
+
+Photos = list[tuple[Tensor, Tensor]]
+
+
+def contents(data: Path, count: int) -> Photos:
     """Photos `1 3 h w` of `val` with annotated regions `1 1 h w` of a tenth of the frame or more."""
-    photos = split_photos(data, "val")
+    photos = annotated_split(data, "val")
     random.Random(0).shuffle(photos)
     sized = (read_sized(photo.path, photo.mask, SIZE) for photo in photos)
     return [pair for pair in sized if pair[1].mean() >= AREA][:count]
 
 
 @torch.no_grad()
-def restyled(checkpoint: Checkpoint, exemplars: Sequence[Exemplar], codes: Tensor, photos) -> list[Tensor]:
-    """Each photo in its turn's exemplar, `1 3 h w`."""
+def restyled(
+    checkpoint: Checkpoint, exemplars: Sequence[Exemplar], codes: Tensor, photos: Photos
+) -> list[Tensor]:
+    """Each photo with the next exemplar in turn, `1 3 h w`."""
     turns = ((photo, region, codes[i % len(exemplars)]) for i, (photo, region) in enumerate(photos))
     return [checkpoint.network(photo, code[None, None], region).image for photo, region, code in turns]
 
 
-def scores(vgg: VGG19, exemplars: Sequence[Exemplar], photos, results: Sequence[Tensor]) -> list[dict]:
+def scores(
+    vgg: VGG19, exemplars: Sequence[Exemplar], photos: Photos, results: Sequence[Tensor]
+) -> list[dict]:
+    """Scores of each result against its exemplar."""
     rows = []
     for i, ((photo, region), result) in enumerate(zip(photos, results, strict=True)):
         exemplar = exemplars[i % len(exemplars)]
@@ -71,84 +118,114 @@ def scores(vgg: VGG19, exemplars: Sequence[Exemplar], photos, results: Sequence[
 
 def old_styles(checkpoint: Checkpoint, data: Path, vgg: VGG19, count: int) -> list[dict]:
     """The styles of the bank that a checkpoint came with, against their own exemplars."""
-    held, train = split_photos(data, "val"), split_photos(data, "train")
-    exemplars = {f"{p.path.parent.name}/{p.path.stem}": p for p in held + train}
+    held, train = annotated_split(data, "val"), annotated_split(data, "train")
+    exemplars = {photo_name(photo): photo for photo in held + train}
     pairs = make_pairs(held, held + train, count, seed=0)
     return list(evaluate_bank(UniStyle(checkpoint, "cpu"), tqdm(pairs, desc="old styles"), exemplars, vgg))
 
 
 def line(name: str, rows: Sequence[dict], before: Sequence[dict]) -> str:
+    """Medians, and by how much the Gram distance changed."""
     now, then = summary(rows), summary(before)
     change = {kind: 100 * (now["relative"][kind] / then["relative"][kind] - 1) for kind in ("median", "mean")}
     values = "  ".join(f"{key} {now[key]['median']:.3f}" for key in KEPT)
     return f"{name:24} {values}  Gram distance {change['median']:+.0f} % (means {change['mean']:+.0f} %)"
 
 
-def study(args: argparse.Namespace, folder: Path, vgg: VGG19) -> dict:
-    """One folder: rows of every way, seconds, and the sheet written."""
-    photos = contents(args.data, args.photos)
-    paths = random.Random(0).sample(list_images(folder), args.exemplar_photos)
-    others = [LabelledPhoto(path) for path in content_photos(args.contents)]
-    found: dict[str, list[dict]] = {}
-    pictures, seconds = {}, {}
-    for way in ("added", "fitted", "decoder"):
+def fitted(
+    checkpoint: Checkpoint,
+    exemplars: Sequence[Exemplar],
+    vgg: VGG19,
+    config: StyleConfig,
+    contents: list[Path],
+) -> Tensor:
+    """Codes `n d` of the exemplars, fitted; the checkpoint's decoder is fitted with them where the config says so."""
+    others = [LabelledPhoto(path) for path in contents]
+    fitting = prepare_fitting(checkpoint, exemplars, others, vgg, config)
+    codes = StyleTrainer(fitting, config).run()
+    if config.decoder:
+        print(f"old styles moved by {100 * old_moved(fitting):.2f} % (Gram distance of results)")
+    return codes
+
+
+class Study:
+    """One folder of a new style: `run` measures every way, and keeps rows, seconds and pictures."""
+
+    def __init__(self, settings: Settings, folder: Path, vgg: VGG19):
+        self.settings, self.folder, self.vgg = settings, folder, vgg
+        self.photos = contents(settings.data, settings.photos)
+        self.paths = random.Random(0).sample(list_images(folder), settings.exemplar_photos)
+        self.rows: dict[str, list[dict]] = {}
+        self.seconds: dict[str, float] = {}
+        self.pictures: dict[str, list[Tensor]] = {}
+
+    def config(self, way: str) -> StyleConfig:
+        """The settings of `unistyle train style` for one way."""
+        settings = self.settings
+        own = json.loads(settings.settings)
+        return StyleConfig(str(self.folder), settings.checkpoint, "", decoder=way == "decoder", **own)
+
+    def run(self) -> dict[str, dict]:
+        """Every way; writes the sheet, and returns rows and seconds."""
+        for way in WAYS:
+            self.measure(way)
+        save_png(self.sheet(), self.settings.out / f"{self.folder.name}.png")
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def measure(self, way: str) -> None:
+        """Restyle the photos in one way, and score the results."""
         start = time.perf_counter()
-        checkpoint = load_checkpoint(args.checkpoint)
-        read = read_exemplars(checkpoint.network, {folder.name: paths}, whole=True)[0][folder.name]
-        exemplars = choose(read, 3, checkpoint.network.stylizer.code_sizes[0])
-        codes = torch.stack([e.code for e in exemplars])
+        checkpoint = load_checkpoint(self.settings.checkpoint)
+        self.exemplars = self.chosen(checkpoint)
+        codes = torch.stack([e.code for e in self.exemplars])
         if way != "added":
-            config = StyleConfig(str(folder), args.checkpoint, "", decoder=way == "decoder", **args.settings)
-            trainer = StyleTrainer(checkpoint, exemplars, others, vgg, config)
-            codes = trainer.run()
-            if config.decoder:
-                print(f"old styles moved by {100 * trainer.old_moved():.2f} % (Gram distance of results)")
-        seconds[way] = time.perf_counter() - start
-        pictures[way] = restyled(checkpoint, exemplars, codes, photos)
-        found[way] = scores(vgg, exemplars, photos, pictures[way])
-        print(line(f"{folder.name} {way}", found[way], found["added"]), f" {seconds[way]:.0f} s", flush=True)
-        if way in args.old:
-            fitted = [replace(e, code=code) for e, code in zip(exemplars, codes, strict=True)]
-            checkpoint = replace(checkpoint, bank=checkpoint.bank.joined(bank_of(fitted)))
-            found[f"old styles, {way}"] = old_styles(checkpoint, args.data, vgg, args.pairs)
-            first = found["old styles, added"]
-            print(line(f"old styles, {way}", found[f"old styles, {way}"], first), flush=True)
-    cells = [
-        [
-            to_pil(photos[i][0][0]),
-            to_pil(exemplars[i % 3].image[0]),
-            *(to_pil(p[i][0]) for p in pictures.values()),
+            others = content_photos(self.settings.contents)
+            codes = fitted(checkpoint, self.exemplars, self.vgg, self.config(way), others)
+        self.seconds[way] = time.perf_counter() - start
+        self.pictures[way] = restyled(checkpoint, self.exemplars, codes, self.photos)
+        self.rows[way] = scores(self.vgg, self.exemplars, self.photos, self.pictures[way])
+        told = line(f"{self.folder.name} {way}", self.rows[way], self.rows["added"])
+        print(told, f" {self.seconds[way]:.0f} s", flush=True)
+        if way in self.settings.old:
+            self.measure_old(way, checkpoint, codes)
+
+    def chosen(self, checkpoint: Checkpoint) -> list[Exemplar]:
+        """The exemplars that stand for the style."""
+        name, network = self.folder.name, checkpoint.network
+        found = read_exemplars(network, {name: self.paths}, whole=True)[0][name]
+        return typical_exemplars(found, EXEMPLARS, network.stylizer.code_sizes[0])
+
+    def measure_old(self, way: str, checkpoint: Checkpoint, codes: Tensor) -> None:
+        """Score the old styles of a checkpoint that the new one was added to."""
+        new = [replace(e, code=code) for e, code in zip(self.exemplars, codes, strict=True)]
+        checkpoint = replace(checkpoint, bank=checkpoint.bank.joined(bank_of(new)))
+        name, settings = f"old styles, {way}", self.settings
+        self.rows[name] = old_styles(checkpoint, settings.data, self.vgg, settings.pairs)
+        print(line(name, self.rows[name], self.rows.get("old styles, added", self.rows[name])), flush=True)
+
+    def sheet(self):
+        """One row for each photo: the photo, its exemplar, and the result of each way."""
+        cells = [
+            [
+                to_pil(self.photos[i][0][0]),
+                to_pil(self.exemplars[i % EXEMPLARS].image[0]),
+                *(to_pil(pictures[i][0]) for pictures in self.pictures.values()),
+            ]
+            for i in range(self.settings.rows)
         ]
-        for i in range(args.rows)
-    ]
-    save_png(page(["photo", f"style: {folder.name}", *pictures], cells, 256), args.out / f"{folder.name}.png")
-    return {"rows": found, "seconds": seconds}
+        return page(["photo", f"style: {self.folder.name}", *self.pictures], cells, 256)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True)
-    parser.add_argument("--styles", type=Path, nargs="+", required=True, help="folders of style photos")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of image/, mask/, train.txt, val.txt"
-    )
-    parser.add_argument("--contents", type=Path, nargs="+", help="restyled while fitting (default: samples)")
-    parser.add_argument("--vgg-weights", type=Path, help="safetensors file (default: from the hub)")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--photos", type=int, default=60, help="that results are measured on (default: 60)")
-    parser.add_argument("--exemplar-photos", type=int, default=20, help="taken of each folder (default: 20)")
-    parser.add_argument("--pairs", type=int, default=40, help="of photo and old style (default: 40)")
-    parser.add_argument("--rows", type=int, default=9, help="of the contact sheet (default: 9)")
-    parser.add_argument(
-        "--old", nargs="*", default=["added", "decoder"], help="ways that old styles are measured for"
-    )
-    parser.add_argument("--settings", type=json.loads, default={}, help="of StyleConfig, as JSON")
-    args = parser.parse_args()
-    vgg = VGG19(args.vgg_weights)
-    results = {folder.name: study(args, folder, vgg) for folder in args.styles}
-    with atomic(args.out / "scores.json") as temporary:
+def measure(settings: Settings) -> None:
+    vgg = read_vgg(settings.vgg_weights)
+    results = {folder.name: Study(settings, folder, vgg).run() for folder in settings.styles}
+    with atomic(settings.out / "scores.json") as temporary:
         temporary.write_text(json.dumps(results))
 
 
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: measure(read(parser_of(NAME, Settings), Settings, argv)))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,82 +1,75 @@
 """One pass of UniStyle against two networks in a row that do the same: find a region, restyle it.
 
-    python benchmarks/speed.py --checkpoint checkpoints/unistyle-materials.safetensors
-    python benchmarks/speed.py --sizes 256x256 512x512 1920x1080 3840x2160 --batches 1 8 --device cuda --precision bf16
+    python -m benchmarks.speed --checkpoint checkpoints/unistyle-materials.safetensors
+    python -m benchmarks.speed --sizes 256x256 512x512 1920x1080 3840x2160 --batches 1 8 --device cuda --precision bf16
 
-The other side is torchvision's LR-ASPP MobileNetV3-Large for the mask, then AdaIN (Huang and Belongie, "Arbitrary Style
-Transfer in Real-time with Adaptive Instance Normalization": VGG-19 to relu4_1, AdaIN, mirrored decoder) for the
-picture. Its weights are random, and UniStyle's too without a checkpoint: time and arithmetic do not depend on them.
-Both sides run eagerly (--compile: UniStyle compiled), channels_last, in the same precision, in turn, with the style's
-statistics prepared beforehand; times on CUDA are those between two events on its stream.
+The other side is `benchmarks.two_networks`. Its weights are random, and UniStyle's are too without a checkpoint: time
+and arithmetic do not depend on them. Both sides run eagerly, or UniStyle compiled with `--compile`; channels_last, in
+the same precision, in turn, with the style's statistics prepared beforehand. Times on CUDA are those between two events
+on its stream.
 
-GMAC: multiply-accumulates of convolutions and matrix products. GB: what every operation reads and writes. Both, a
-second, are compared with what this device reaches in this run: a large matrix product or convolution, and a copy.
-Neither can be passed, and the nearer of the two is what limits a side.
+`GMAC` are the multiply-accumulates of convolutions and matrix products, in 1e9. `GB` is what every operation reads and
+writes. Both rates are compared with what this device reaches in this run: a large matrix product or convolution, and a
+copy. Neither can be passed, and the nearer of the two is what limits a side.
 """
 
-import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import vgg19
-from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
+from benchmarks.two_networks import TwoNetworks
 from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
 from unistyle.devices import PRECISIONS, pick_precision
-from unistyle.maths.features import moments, regional_adain
-from unistyle.network.composite import composite
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 
-RELU4_1 = 20  # index in VGG-19's features
+NAME = "python -m benchmarks.speed"
 MATERIALS = ("fabric", "foliage", "glass", "leather", "metal", "paper", "plastic", "stone", "water", "wood")
 
 
-class AdaIN(nn.Module):
-    """Photo `b 3 h w` and style moments `b 1 512` -> restyled `b 3 h w` (Huang and Belongie, section 6)."""
-
-    def __init__(self):
-        super().__init__()
-        self.encoder = vgg19(weights=None).features[: RELU4_1 + 1]
-        layers: list[nn.Module] = []
-        # Channels of the encoder from relu4_1 back to the image; "up" where the encoder pools.
-        c = 512
-        for step in (256, "up", 256, 256, 256, 128, "up", 128, 64, "up", 64, 3):
-            if step == "up":
-                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
-            else:
-                layers += [nn.Conv2d(c, step, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
-                c = step
-        self.decoder = nn.Sequential(*layers[:-1])
-
-    def forward(self, photo: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        f = self.encoder(photo)
-        return self.decoder(regional_adain(f, torch.ones_like(f[:, :1]), mean, std))
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width)."""
+    width, _, height = text.partition("x")
+    return int(height), int(width)
 
 
-class TwoNetworks(nn.Module):
-    """LR-ASPP for the mask, AdaIN for the picture, one laid over the photo by the other."""
+@dataclass
+class Settings:
+    """Time one pass of UniStyle, and two networks in a row that do the same.
 
-    def __init__(self):
-        super().__init__()
-        self.segmenter = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
-        self.stylizer = AdaIN()
+    python -m benchmarks.speed --checkpoint checkpoints/unistyle-materials.safetensors
+    python -m benchmarks.speed --sizes 256x256 1920x1080 --batches 1 8 --device cuda --precision bf16
+    """
 
-    def encode_style(self, style: Tensor) -> tuple[Tensor, Tensor]:
-        f = self.stylizer.encoder(style)
-        return moments(f, torch.ones_like(f[:, :1]))
-
-    def forward(self, photo: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        alpha = 1 - self.segmenter(photo)["out"].softmax(1)[:, :1]
-        restyled = F.interpolate(self.stylizer(photo, mean, std), size=photo.shape[-2:])
-        return composite(photo, restyled, alpha)
+    checkpoint: str | None = argument(None, metavar="PATH")
+    """File, folder or hub id. Without it, the default network with random weights."""
+    sizes: list[tuple[int, int]] | None = argument(None, type=size, nargs="+", metavar="WxH")
+    """Sizes of the photos. Without it, 512x512."""
+    batches: list[int] = argument([1], type=whole_number(1), nargs="+")
+    """How many photos one pass has."""
+    runs: int = argument(11, type=whole_number(1))
+    """How often each side is timed."""
+    warm_up: int = argument(3, type=whole_number(0))
+    """How often each side runs before that."""
+    alone: bool = False
+    """Leave the two networks out."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    precision: str = argument("fp32", choices=PRECISIONS)
+    """What the networks compute in."""
+    compile: bool = False
+    """Compile UniStyle. The first run of each size then takes a minute."""
+    threads: int | None = argument(None, type=whole_number(1))
+    """CPU threads. Without it, what torch chooses."""
 
 
 def milliseconds(run: Callable[[], object], device: torch.device) -> float:
@@ -94,7 +87,7 @@ def milliseconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes of the tensors that operations read and write; views move none."""
+    """Counts the bytes of the tensors that operations read and write. Views move none."""
 
     def __init__(self):
         super().__init__()
@@ -138,15 +131,14 @@ def limits(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
 
 
 def measure(sides: dict[str, Callable[[], object]], runs: int, warm_up: int, device) -> dict[str, dict]:
-    """Median, lowest and highest time in ms, GMACs and GB; the sides take turns, so that other load meets them
-    alike."""
-    for run in sides.values():
+    """Median, lowest and highest time in ms, and `work`. The sides take turns, so that other load meets them alike."""
+    for call in sides.values():
         for _ in range(warm_up):
-            run()
+            call()
     times = {name: [] for name in sides}
     for _ in range(runs):
-        for name, run in sides.items():
-            times[name].append(milliseconds(run, device))
+        for name, call in sides.items():
+            times[name].append(milliseconds(call, device))
     return {
         name: dict(ms=statistics.median(t), low=min(t), high=max(t), work=work(sides[name]))
         for name, t in times.items()
@@ -155,10 +147,10 @@ def measure(sides: dict[str, Callable[[], object]], runs: int, warm_up: int, dev
 
 @torch.inference_mode()
 def compare(
-    ours: UniStyleNetwork, theirs: TwoNetworks | None, shape: tuple[int, int, int], args
+    ours: UniStyleNetwork, theirs: TwoNetworks | None, shape: tuple[int, int, int], settings: Settings
 ) -> dict[str, dict]:
     """Both sides on random photos of a shape (batch, height, width)."""
-    device, dtype = torch.device(args.device), pick_precision(args.precision)
+    device, dtype = torch.device(settings.device), pick_precision(settings.precision)
     batch, height, width = shape
     photo = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
     photo = photo.to(device, memory_format=torch.channels_last)
@@ -169,11 +161,11 @@ def compare(
         moments = [part.expand(batch, -1, -1) for part in theirs.encode_style(style)]
         sides["LR-ASPP + AdaIN"] = lambda: theirs(photo, *moments)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        return measure(sides, args.runs, args.warm_up, device)
+        return measure(sides, settings.runs, settings.warm_up, device)
 
 
 def rows(results: dict[str, dict], shape: tuple[int, int, int], most: tuple[float, float]) -> list[str]:
-    """A line a side; time and arithmetic also as a multiple of the first side's."""
+    """One line for each side; time and arithmetic also as a multiple of the first side's."""
     first, lines = next(iter(results.values())), []
     for name, x in results.items():
         (gmac, gb), seconds = x["work"], x["ms"] / 1e3
@@ -184,68 +176,52 @@ def rows(results: dict[str, dict], shape: tuple[int, int, int], most: tuple[floa
     return lines
 
 
-def size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT -> (height, width)."""
-    width, _, height = text.partition("x")
-    return int(height), int(width)
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--checkpoint", help="file, folder or hub id (default: the default network, random weights)"
-    )
-    parser.add_argument(
-        "--sizes",
-        type=size,
-        nargs="+",
-        default=[(512, 512)],
-        metavar="WxH",
-        help="of the photos (default: 512x512)",
-    )
-    parser.add_argument("--batches", type=int, nargs="+", default=[1], help="photos a pass (default: 1)")
-    parser.add_argument("--runs", type=int, default=11, help="timed runs of each side (default: %(default)s)")
-    parser.add_argument(
-        "--warm-up", type=int, default=3, help="untimed runs of each side (default: %(default)s)"
-    )
-    parser.add_argument("--alone", action="store_true", help="without the two networks")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument(
-        "--compile", action="store_true", help="compile UniStyle (warm-up of a minute a size)"
-    )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    args = parser.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if args.checkpoint:
-        network, weights = load_checkpoint(args.checkpoint).network, args.checkpoint
+def networks(settings: Settings) -> tuple[UniStyleNetwork, TwoNetworks | None]:
+    """Both sides on their device."""
+    if settings.checkpoint:
+        network = load_checkpoint(settings.checkpoint).network
     else:
-        encoder = EncoderConfig(pretrained=False)
-        network, weights = UniStyleNetwork(NetworkConfig(encoder, MATERIALS)), "random"
-    device = torch.device(args.device)
+        network = UniStyleNetwork(NetworkConfig(EncoderConfig(pretrained=False), MATERIALS))
+    device = torch.device(settings.device)
     ours, theirs = (
         model and model.eval().to(device, memory_format=torch.channels_last)
-        for model in (network, None if args.alone else TwoNetworks())
+        for model in (network, None if settings.alone else TwoNetworks())
     )
-    if args.compile:
-        for part in (ours.encoder, ours.segmenter, ours.stylizer):
-            part.compile(dynamic=False, options={"freezing": True} if device.type == "cpu" else None)
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"CPU, {torch.get_num_threads()} threads"
+    for part in (ours.encoder, ours.segmenter, ours.stylizer) if settings.compile else ():
+        part.compile(dynamic=False, options={"freezing": True} if device.type == "cpu" else None)
+    return ours, theirs
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU, or the CPU with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def print_table(settings: Settings) -> None:
+    """Both sides for every size and batch."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    ours, theirs = networks(settings)
+    device = torch.device(settings.device)
+    most = limits(device, pick_precision(settings.precision))
+    about = (
+        f"{device_name(device)}, {settings.precision}, torch {torch.__version__}, median of {settings.runs}"
     )
-    most = limits(device, pick_precision(args.precision))
-    print(f"{name}, {args.precision}, torch {torch.__version__}, median of {args.runs}; weights: {weights}")
+    print(f"{about}; weights: {settings.checkpoint or 'random'}")
     print(f"this device: {most[0]:.0f} GMAC/s, {most[1]:.0f} GB/s")
     print(f"{'size':>10}{'batch':>6}  {'':16}{'ms':>9}{'lowest':>9}{'highest':>9}{'photos/s':>10}{'GMAC':>9}{'':>6}"
           f"{'GB':>8}{'':>6}{'time x':>8}{'GMAC x':>8}")  # fmt: skip
-    for side in args.sizes:
-        for batch in args.batches:
+    for side in settings.sizes or [(512, 512)]:
+        for batch in settings.batches:
             shape = (batch, *side)
-            print(*rows(compare(ours, theirs, shape, args), shape, most), sep="\n", flush=True)
+            print(*rows(compare(ours, theirs, shape, settings), shape, most), sep="\n", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(NAME, lambda: print_table(read(parser_of(NAME, Settings), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Rows of results on disk, so that a study goes on where it stopped and a second run costs nothing."""
+"""Rows of results on disk. A study goes on where it stopped, and a second run costs nothing."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from unistyle.files.digest import digest
 
 
 class Results:
-    """A file of JSON lines, a result each, found again by a hash of everything that decides it."""
+    """A file with one line of JSON for each result, which is found again by a hash of everything that decides it."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -24,7 +24,7 @@ class Results:
                 self.kept[entry["key"]] = entry["row"]
 
     def get(self, key: tuple, make: Callable[[], Row]) -> Row:
-        """The row kept under `key` (of what JSON can hold), or what `make()` gives, kept from now on."""
+        """The row that is kept under `key`, whose parts JSON can hold. Where there is none, `make()` makes it."""
         name = digest(*key)
         if name not in self.kept:
             self.kept[name] = make()

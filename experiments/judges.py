@@ -14,14 +14,17 @@ from unistyle.teachers.classifier import fit_head
 
 
 class MaterialJudge(nn.Module):
-    """A classifier of the material inside a region, on the frozen features of ResNet-18: a backbone that neither
+    """A classifier of the material inside a region, on the frozen features of ResNet-18, a backbone that neither
     UniStyle nor its losses use. Its head is fitted on moments inside annotated regions of training photos.
 
-    weights: a safetensors file in timm's layout (deeper layers may be missing), None for the hub's.
+    weights: a safetensors file in timm's layout, whose deeper layers may be missing; None takes the hub's. Raises
+    FileNotFoundError where there is no such file.
     """
 
     def __init__(self, weights: str | Path | None, materials: Sequence[str]):
         super().__init__()
+        if weights and not Path(weights).is_file():
+            raise FileNotFoundError(f"no weights {weights}: give a safetensors file of ResNet-18, or none")
         file = dict(pretrained_cfg_overlay=dict(file=str(weights))) if weights else {}
         self.backbone = timm.create_model(
             "resnet18.tv_in1k", features_only=True, out_indices=(1, 2, 3), pretrained=True, **file

@@ -4,18 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
-from experiments import resegmentation
 from experiments.lab import Lab
 from experiments.report import Figures
+from experiments.studies import resegmentation
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.evaluation.sheets import page
 from unistyle.files.tensors import to_pil
 from unistyle.files.writing import save_png
 
+STEPS = (
+    "Steps of the protocol: (2) whole photo restyled, (3) material found, (4) region restyled, (5) the style's "
+    "material found by the saliency teacher"
+)
+
 
 def pictures(lab: Lab, figures: Figures) -> str:
-    """Sheets of the photos of the slides with one style photo a material, of those that both pipelines have: results
-    of each pipeline, and the steps of the protocol for each content."""
+    """Sheets of the photos of the slides with one style photo of each material, of those that both pipelines have:
+    the results of each pipeline, and the steps of the protocol for each content."""
     styles: dict[str, LabelledPhoto] = {}
     for _, style in resegmentation.combinations(lab)["gatys"]:
         styles.setdefault(style.path.parent.name, style)
@@ -29,18 +34,14 @@ def pictures(lab: Lab, figures: Figures) -> str:
         path = figures.path(f"steps-{content.path.stem}-{lab.version}")
         if not path.is_file():
             save_png(steps_sheet(lab, content, styles), path)
-        caption = (
-            "Steps of the protocol: (2) whole photo restyled, (3) material found, (4) region restyled, (5) the "
-            "style's material found by the saliency teacher"
-        )
-        parts.append(figures.text(path.stem, caption))
+        parts.append(figures.text(path.stem, STEPS))
     return "\n\n".join(parts)
 
 
 def results_sheet(
     lab: Lab, contents: Sequence[LabelledPhoto], styles: Mapping[str, LabelledPhoto], pipeline: str
 ) -> Image.Image:
-    """Style photos above, contents on the left."""
+    """Style photos above, contents on the left, results of a pipeline between."""
     heads = [to_pil(lab.sized(p).image[0]) for p in styles.values()]
     rows = [[Image.new("RGB", (4, 3), "white"), *heads]]
     for content in contents:
@@ -50,7 +51,7 @@ def results_sheet(
 
 
 def steps_sheet(lab: Lab, content: LabelledPhoto, styles: Mapping[str, LabelledPhoto]) -> Image.Image:
-    """A style photo a row, the steps of each pipeline beside it."""
+    """One row for each style photo, with the steps of each pipeline beside it."""
     rows = []
     for style in styles.values():
         row = [to_pil(lab.sized(style).image[0])]

@@ -1,4 +1,4 @@
-"""Charts of the report, each written as a PNG with its numbers beside it as CSV."""
+"""Charts of the report. Each is written as a PNG, with its numbers beside it as CSV."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,13 @@ def _write(figure, path: Path) -> Path:
 
 
 def _numbers(path: Path, heads: Sequence[str], rows: Sequence[Sequence]) -> None:
-    with atomic(path.with_suffix(".csv")) as temporary, open(temporary, "w", newline="") as file:
+    with atomic(path.with_suffix(".csv")) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows([heads, *rows])
 
 
 def bars(panels: Mapping[str, Series], path: Path, categories: Sequence[str]) -> Path:
-    """A panel a score, a group of bars a category, a bar a series, as on the slides; values in [0, 1]."""
+    """One panel for each score, one group of bars for each category, one bar for each series, as on the slides. Values
+    are in [0, 1]."""
     figure, axes = plt.subplots(len(panels), 1, figsize=(10, 3.2 * len(panels)), squeeze=False)
     rows = []
     for axis, (title, series) in zip(axes[:, 0], panels.items(), strict=True):
@@ -47,7 +48,7 @@ def bars(panels: Mapping[str, Series], path: Path, categories: Sequence[str]) ->
 
 
 def heat_map(values: Mapping[tuple[str, str], float], names: Sequence[str], title: str, path: Path) -> Path:
-    """Values in [0, 1] of (row, column), rows and columns by `names`; what is missing stays white."""
+    """Values in [0, 1] of (row, column), with rows and columns in the order of `names`. What is missing stays white."""
     grid = [[values.get((a, b), float("nan")) for b in names] for a in names]
     figure, axis = plt.subplots(figsize=(7.5, 6.5))
     image = axis.imshow(grid, vmin=0, vmax=1, cmap="viridis")
@@ -68,7 +69,7 @@ def heat_map(values: Mapping[tuple[str, str], float], names: Sequence[str], titl
 
 
 def spread(groups: Mapping[str, Sequence[float]], label: str, path: Path) -> Path:
-    """A box a group: median, quartiles, and whiskers to the last value within one and a half boxes."""
+    """One box for each group: median, quartiles, and whiskers to the last value within one and a half boxes."""
     figure, axis = plt.subplots(figsize=(7, 0.6 * len(groups) + 1.2))
     axis.boxplot(list(groups.values()), orientation="horizontal", tick_labels=list(groups), showfliers=False)
     axis.set_xlabel(label)

@@ -1,4 +1,4 @@
-"""The report: means of rows, tables, Markdown with its figures beside it, and one HTML page with the figures inside."""
+"""The report: means of rows, tables, Markdown with figures beside it, and one HTML page with figures inside."""
 
 import base64
 import re
@@ -23,12 +23,19 @@ def mean(values: Iterable[float]) -> float:
     return statistics.fmean(known) if known else float("nan")
 
 
+def median(values: Iterable[float]) -> float:
+    """Median of what is a number; not a number where nothing is."""
+    known = [x for x in values if x == x]
+    return statistics.median(known) if known else float("nan")
+
+
 def group_mean(rows: Sequence[Row], score: str, **where: str) -> float:
+    """Mean of a score over the rows that have all of some values, such as `method="network"`."""
     return mean(r[score] for r in rows if all(r[k] == v for k, v in where.items()))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
-    """A Markdown table; numbers with three digits, what is not a number as a dash."""
+    """A Markdown table. Numbers have three digits, and what is not a number is a dash."""
     text = lambda x: x if isinstance(x, str) else "-" if x != x else f"{x:.3f}"  # noqa: E731
     lines = [heads, ["---"] * len(heads), *[[text(x) for x in row] for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -46,14 +53,16 @@ class Figures:
         self.root = root
 
     def path(self, name: str) -> Path:
+        """The file of a figure."""
         return self.root / "figures" / f"{name}.png"
 
     def text(self, name: str, caption: str) -> str:
+        """A figure in Markdown."""
         return figure(self.path(name), caption, self.root)
 
 
 def embedded(html: str, root: Path) -> str:
-    """HTML with every PNG and JPEG it names below `root` put into the page."""
+    """HTML whose PNG and JPEG files, named relative to `root`, are put into the page."""
 
     def inside(match: re.Match) -> str:
         path = root / match[1]
@@ -64,7 +73,8 @@ def embedded(html: str, root: Path) -> str:
 
 
 def write(text: str, title: str, folder: Path, name: str = "report") -> tuple[Path, Path]:
-    """`folder/name.md` and `folder/name.html`; returns both paths. Figures are named relative to `folder`."""
+    """Write Markdown to `folder/name.md` and as a page to `folder/name.html`; returns the paths of the page and of the
+    Markdown. Figures are named relative to `folder`."""
     page, twin = folder / f"{name}.html", folder / f"{name}.md"
     body = embedded(markdown(text, extensions=["tables"]), folder)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'

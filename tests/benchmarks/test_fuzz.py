@@ -1,11 +1,11 @@
 """Damaged and hostile files: each loads, or is refused by name, soon and in little memory."""
 
 import json
-import runpy
 
 import pytest
 
-from tests.helpers import ROOT
+from benchmarks.fuzz.harness import LOADERS, MEMORY, attack, no_network, peak_memory
+from benchmarks.fuzz.kinds import make
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.checkpoint.header import MOST
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
@@ -17,11 +17,6 @@ COUNT = 300
 
 
 @pytest.fixture(scope="module")
-def fuzz():
-    return runpy.run_path(str(ROOT / "benchmarks" / "fuzz.py"), run_name="fuzz")
-
-
-@pytest.fixture(scope="module")
 def blobs(checkpoint, tmp_path_factory):
     """The bytes of a checkpoint and of a style file."""
     loaded = load_checkpoint(checkpoint)
@@ -30,32 +25,38 @@ def blobs(checkpoint, tmp_path_factory):
     return {"checkpoint": checkpoint.read_bytes(), "style": path.read_bytes()}
 
 
-def test_damaged_files_are_loaded_or_refused_by_name(fuzz, blobs, tmp_path, monkeypatch):
+def test_damaged_files_are_loaded_or_refused_by_name(blobs, tmp_path, monkeypatch):
     for name in ("socket.socket.connect", "socket.getaddrinfo"):
-        monkeypatch.setattr(name, fuzz["_no_network"])
-    before = fuzz["peak_memory"]()
-    report = fuzz["attack"](range(COUNT), blobs, tmp_path)
+        monkeypatch.setattr(name, no_network)
+    before = peak_memory()
+    report = attack(range(COUNT), blobs, tmp_path)
     assert report.failures == []
     assert report.outcomes.total() == COUNT
-    assert report.peak - before < fuzz["MEMORY"]
+    assert report.peak - before < MEMORY
     assert {what for what, _, _ in report.outcomes} == {"checkpoint", "style"}
     assert len({kind for _, kind, _ in report.outcomes}) >= 20
     refused = sum(count for (_, _, outcome), count in report.outcomes.items() if outcome == "refused")
     assert refused > COUNT / 2
 
 
-def test_a_file_is_made_again_by_its_number(fuzz, blobs):
+def test_a_file_is_made_again_by_its_number(blobs):
     for number in range(20):
-        assert fuzz["make"](number, blobs) == fuzz["make"](number, blobs)
+        assert make(number, blobs) == make(number, blobs)
 
 
-def test_what_is_no_refusal_is_reported(fuzz, blobs, tmp_path, monkeypatch):
+def test_what_is_no_refusal_is_reported(blobs, tmp_path):
     def broken(path):
         raise KeyError("encoder")
 
-    monkeypatch.setitem(fuzz["LOADERS"], "style", broken)
-    report = fuzz["attack"](range(8), blobs | {"checkpoint": b""}, tmp_path)
-    assert any("KeyError" in failure for failure in report.failures)
+    bases, loaders = blobs | {"checkpoint": b""}, LOADERS | {"style": broken}
+    assert any("KeyError" in failure for failure in attack(range(8), bases, tmp_path, loaders).failures)
+
+
+def test_the_parts_of_a_report_are_added_up(blobs, tmp_path):
+    parts = [attack(range(start, start + 3), blobs, tmp_path) for start in (0, 3)]
+    whole = parts[0].plus(parts[1])
+    assert whole.counts() == "6 files, 0 failures"
+    assert whole.slowest == max(part.slowest for part in parts)
 
 
 def changed(blob, tmp_path, config=None, metadata=None):

@@ -1,18 +1,12 @@
 """The harness of trials, end to end on a tiny set."""
 
 import json
-import runpy
 import shutil
 
 import pytest
 import yaml
 
-from tests.helpers import ROOT
-
-
-@pytest.fixture(scope="module")
-def trials():
-    return runpy.run_path(str(ROOT / "benchmarks" / "trials.py"))
+from benchmarks import trials
 
 
 @pytest.fixture
@@ -39,8 +33,8 @@ def command(recipe, photos, tmp_path):
                                            "--pairs", 2, "--photos", sample)]  # fmt: skip
 
 
-def test_a_plan_is_run_and_told_as_a_table(trials, command, tmp_path, capsys):
-    trials["main"](command())
+def test_a_plan_is_run_and_told_as_a_table(command, tmp_path, capsys):
+    assert trials.main(command()) == 0
     table = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" | ")[0] for line in table[2:]] == ["| control", "| smoother"]
     assert len({line.count("|") for line in table}) == 1
@@ -52,11 +46,10 @@ def test_a_plan_is_run_and_told_as_a_table(trials, command, tmp_path, capsys):
     assert all(c["seed"] == 3 and c["optimizer"]["steps"] == 2 for c in configs.values())
     assert (out / "smoother/sheet.jpg").is_file()
     before = (out / "control/scores.json").stat().st_mtime_ns
-    trials["main"](command("control"))  # what is finished is not done again
+    assert trials.main(command("control")) == 0  # what is finished is not done again
     assert (out / "control/scores.json").stat().st_mtime_ns == before
 
 
-def test_an_unknown_trial_is_named(trials, command, capsys):
-    with pytest.raises(SystemExit):
-        trials["main"](command("contrl"))
-    assert "contrl" in capsys.readouterr().err
+def test_an_unknown_trial_is_named(command, capsys):
+    assert trials.main(command("contrl")) == 2
+    assert "no trial contrl in " in capsys.readouterr().err

@@ -1,41 +1,49 @@
 """The protocol of the slides: restyle the segmented region of a photo, then segment the result as the style's
 material, and score that against the annotated mask of the photo.
 
-(1) the original, (2) the style transfer of the whole photo, (3) the segmentation of the original, (4) the segmented
-region restyled, (5) the segmentation of (4) as the style's material. Two pipelines: `gatys` (mask of the saliency
-teacher, then the optimisation inside it) and `network` (both from one pass). Two judges of (5): the saliency teacher
-and the network's own segmenter. Annotated masks only score.
+The steps are (1) the original, (2) the style transfer of the whole photo, (3) the segmentation of the original, (4) the
+segmented region restyled, and (5) the segmentation of (4) as the style's material. There are two pipelines: `gatys`
+takes the mask of the saliency teacher, and optimises inside it; `network` takes both from one pass. There are two
+judges of (5): the saliency teacher, and the network's own segmenter. Annotated masks only score.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from experiments import plots, report, resegmentation
-from experiments.lab import HIGH, LOW, Lab, Sized, name_of
-from experiments.metrics import mask_scores
-from experiments.report import Figures, group_mean, mean
+from experiments.lab import HIGH, LOW, Lab, Progress, Sized
+from experiments.plots import bars
+from experiments.report import Figures, group_mean, mean, table
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.transfer import Transfer
+from unistyle.evaluation.pairs import photo_name
 from unistyle.evaluation.rows import Row
+from unistyle.evaluation.scores import mask_scores
 from unistyle.maths.resizing import resize_regions
 
 PIPELINES = ("network", "gatys")
 JUDGES = ("saliency", "segmenter")
+FOUND = (
+    0.02  # share of the frame below which the style's own region was not found, and its whole photo is taken
+)
+Combination = tuple[LabelledPhoto, LabelledPhoto]  # content and style
 
 
 class Steps(NamedTuple):
-    """The pictures of one combination, `1 3 h w` and masks `1 1 h w`, steps (1), (3) and (4); seconds of the last two,
-    not a number where the result was on disk."""
+    """The pictures of one combination."""
 
     photo: Tensor
+    """Step (1), `1 3 h w`."""
     mask: Tensor
+    """Step (3), `1 1 h w`."""
     result: Tensor
+    """Step (4), `1 3 h w`."""
     seconds: float
+    """Time of steps (3) and (4); not a number where the result was on disk."""
 
 
 @torch.no_grad()
@@ -57,10 +65,10 @@ def with_gatys(lab: Lab, content: Sized, style: LabelledPhoto, label: int) -> St
         for image, k in ((content.image, label), (sized.image, style.label))
     )
     mask, own = ((m > 0.5).float() for m in (mask, own))
-    own = own if own.mean() > 0.02 else torch.ones_like(own)
-    job = Transfer(content.image, sized.image, mask, own)
-    known = lab.gatys.path(job).is_file()
-    result = lab.gatys.restyle(job)
+    own = own if own.mean() > FOUND else torch.ones_like(own)
+    transfer = Transfer(content.image, sized.image, mask, own)
+    known = lab.gatys.path(transfer).is_file()
+    result = lab.gatys.restyle(transfer)
     return Steps(content.image, mask, result, float("nan") if known else time.perf_counter() - start)
 
 
@@ -81,9 +89,12 @@ def scored(lab: Lab, image: Tensor, label: int, annotated: Tensor) -> Row:
     return row
 
 
-def subset(combinations: list, count: int, seed: int) -> list:
-    """`count` combinations of content and style (0: all), in their order: style photos drawn with the seed, each with
-    all of its contents, materials in turn, so that each has its share."""
+def subset(combinations: list[Combination], count: int, seed: int) -> list[Combination]:
+    """`count` of the combinations, in their order; a count of 0 takes all.
+
+    Style photos are drawn with the seed, each with all of its contents. Materials come in turn, so that each has its
+    share.
+    """
     if not count or count >= len(combinations):
         return combinations
     rng, by_material = random.Random(seed), {}
@@ -94,26 +105,22 @@ def subset(combinations: list, count: int, seed: int) -> list:
     return [combinations[i] for i in sorted([number for group in turns for number in group][:count])]
 
 
-def combinations(lab: Lab) -> dict[str, list[tuple[LabelledPhoto, LabelledPhoto]]]:
+def combinations(lab: Lab) -> dict[str, list[Combination]]:
     """Content and style photos for each pipeline."""
     contents = [lab.named(name) for name in lab.config.contents]
     everything = [(content, style) for content in contents for style in lab.style_photos()]
     return {"network": everything, "gatys": subset(everything, lab.config.gatys.count, lab.config.seed)}
 
 
-def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
-    """A row for each combination and pipeline: content, style, material, pipeline, scores of (5) by each judge, of the
-    mask (3), seconds; rows of the pipeline `photo` judge the untouched photo as its own material."""
+def study(lab: Lab, progress: Progress) -> Iterator[Row]:
+    """One row for each combination and pipeline: content, style, material of the style, pipeline, scores of the mask
+    (3) and of (5) by each judge, and seconds. Rows of the pipeline `photo` judge the untouched photo as its own
+    material."""
     config, results = lab.config, lab.results("resegmentation")
-    for content in map(lab.named, config.contents):
-        sized = lab.sized(content)
-        key = ("photo", name_of(content), config.size, lab.version)
-        yield {"content": name_of(content), "pipeline": "photo", "style": "", "material": ""} | results.get(
-            key, lambda c=content, s=sized: scored(lab, s.image, c.label, s.annotated)
-        )
+    yield from _untouched(lab)
     for pipeline, chosen in combinations(lab).items():
         for index, (content, style) in enumerate(chosen):
-            names = {"content": name_of(content), "pipeline": pipeline, "style": name_of(style)}
+            names = {"content": photo_name(content), "pipeline": pipeline, "style": photo_name(style)}
             settings = config.gatys.iterations if pipeline == "gatys" else 0
             key = (*names.values(), config.size, settings, lab.version)
             row = results.get(key, lambda c=content, s=style, p=pipeline: combination(lab, c, s, p))
@@ -121,7 +128,18 @@ def study(lab: Lab, progress: Callable[[str, int, int], None]) -> Iterator[Row]:
             progress(pipeline, index + 1, len(chosen))
 
 
+def _untouched(lab: Lab) -> Iterator[Row]:
+    for content in map(lab.named, lab.config.contents):
+        sized, name = lab.sized(content), photo_name(content)
+        row = lab.results("resegmentation").get(
+            ("photo", name, lab.config.size, lab.version),
+            lambda c=content, s=sized: scored(lab, s.image, c.label, s.annotated),
+        )
+        yield {"content": name, "pipeline": "photo", "style": "", "material": ""} | row
+
+
 def steps(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str) -> Steps:
+    """The pictures of one content, style and pipeline."""
     sized = lab.sized(content)
     if pipeline == "network":
         return with_network(lab, sized, style)
@@ -149,57 +167,55 @@ def combination(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline
 
 SLIDES = {"leather/leather_object_006_new": 0.77, "leather/leather_object_001_new": 0.61}  # fabric, mean IU
 MARGIN = 0.05  # of mean IU, within which a difference is none
+HEADS = ("claim", "slides", "pipeline", "judge", "here", "reproduced")
 
 
-def resegmentation_section(lab: Lab, rows: list[Row], figures: Figures) -> str:
-    """Bars a material for each pipeline and judge, and the claims of the slides."""
-    done, materials = [r for r in rows if r["material"]], lab.materials
-    parts = ["## Restyled, then segmented as the style's material"]
-    numbers = [sum(r["pipeline"] == p for r in done) for p in resegmentation.PIPELINES]
-    counts = " and ".join(
-        f"{n} combinations of the {p} pipeline"
-        for n, p in zip(numbers, resegmentation.PIPELINES, strict=True)
-    )
-    for judge in resegmentation.JUDGES:
-        panels = {
-            title: {p: {m: group_mean(done, f"{judge}_{score}", pipeline=p, material=m) for m in materials}
-                    for p in resegmentation.PIPELINES}
-            for title, score in (("pixel accuracy", "accuracy"), ("mean IU", "mean_iu"))
-        }  # fmt: skip
-        plots.bars(panels, figures.path(f"resegmentation-{judge}"), materials)
-        parts.append(figures.text(f"resegmentation-{judge}", f"By the {judge}: means over {counts}"))
-    bounds = [
-        mean(r[f"{judge}_mean_iu"] for r in rows if r["pipeline"] == "photo")
-        for judge in resegmentation.JUDGES
+def section(lab: Lab, rows: list[Row], figures: Figures) -> str:
+    """The means for each material, pipeline and judge as charts, and the claims of the slides."""
+    done = [r for r in rows if r["material"]]
+    untouched = [r for r in rows if r["pipeline"] == "photo"]
+    bounds = {judge: mean(r[f"{judge}_mean_iu"] for r in untouched) for judge in JUDGES}
+    own = " and ".join(f"{x:.2f} by the {judge}" for judge, x in bounds.items())
+    parts = [
+        "## Restyled, then segmented as the style's material",
+        *(_chart(lab, done, judge, figures) for judge in JUDGES),
+        f"The untouched photos, found as their own material: mean IU {own}.",
+        "### Claims of the slides",
+        table(HEADS, claims(done)),
     ]
-    own = " and ".join(
-        f"{x:.2f} by the {judge}" for x, judge in zip(bounds, resegmentation.JUDGES, strict=True)
-    )
-    parts.append(f"The untouched photos, found as their own material: mean IU {own}.")
-    parts += ["### Claims of the slides", report.table(("claim", "slides", "pipeline", "judge", "here", "reproduced"),
-                                                       claims(done))]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def _chart(lab: Lab, done: list[Row], judge: str, figures: Figures) -> str:
+    """One bar for each pipeline and material, by one judge."""
+    name, materials = f"resegmentation-{judge}", lab.materials
+    panels = {
+        title: {p: {m: group_mean(done, f"{judge}_{score}", pipeline=p, material=m) for m in materials}
+                for p in PIPELINES}
+        for title, score in (("pixel accuracy", "accuracy"), ("mean IU", "mean_iu"))
+    }  # fmt: skip
+    bars(panels, figures.path(name), materials)
+    numbers = {p: sum(r["pipeline"] == p for r in done) for p in PIPELINES}
+    counts = " and ".join(f"{n} combinations of the {p} pipeline" for p, n in numbers.items())
+    return figures.text(name, f"By the {judge}: means over {counts}")
 
 
 def claims(rows: Sequence[Row]) -> list[tuple]:
     """Each claim of the slides with the figures of each pipeline and judge."""
-    lines = []
-    for pipeline in resegmentation.PIPELINES:
-        for judge in resegmentation.JUDGES:
-            score = f"{judge}_mean_iu"
-            high, low = (mean(group_mean(rows, score, pipeline=pipeline, material=m) for m in group)
-                         for group in (HIGH, LOW))  # fmt: skip
-            claim = f"{', '.join(HIGH)} above {', '.join(LOW)}"
-            lines.append(
-                (claim, "-", pipeline, judge, f"{high:.2f} against {low:.2f}", _mark(high > low + MARGIN))
-            )
-            for content, wanted in SLIDES.items():
-                got = group_mean(rows, score, pipeline=pipeline, material="fabric", content=content)
-                claim = f"fabric on {content}"
-                lines.append(
-                    (claim, f"{wanted:.2f}", pipeline, judge, f"{got:.2f}", _mark(got >= wanted - MARGIN))
-                )
-    return lines
+    return [line for p in PIPELINES for judge in JUDGES for line in _claims(rows, p, judge)]
+
+
+def _claims(rows: Sequence[Row], pipeline: str, judge: str) -> Iterator[tuple]:
+    score = f"{judge}_mean_iu"
+    high, low = (
+        mean(group_mean(rows, score, pipeline=pipeline, material=m) for m in group) for group in (HIGH, LOW)
+    )
+    claim, here = f"{', '.join(HIGH)} above {', '.join(LOW)}", f"{high:.2f} against {low:.2f}"
+    yield claim, "-", pipeline, judge, here, _mark(high > low + MARGIN)
+    for content, wanted in SLIDES.items():
+        got = group_mean(rows, score, pipeline=pipeline, material="fabric", content=content)
+        claim, right = f"fabric on {content}", _mark(got >= wanted - MARGIN)
+        yield claim, f"{wanted:.2f}", pipeline, judge, f"{got:.2f}", right
 
 
 def _mark(right: bool) -> str:

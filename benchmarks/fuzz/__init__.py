@@ -1,0 +1,1 @@
+"""Damaged and hostile files for the loaders: `python -m benchmarks.fuzz --help`."""
