@@ -20,7 +20,7 @@ from unistyle.files.folders import list_images
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.files.writing import save_png
-from unistyle.maths.resizing import fit
+from unistyle.maths.resizing import within
 
 FOUND = 0.02  # share of the frame below which the word was not found in a photo
 SCORES = ("relative", "moments", "content", "shading")
@@ -50,7 +50,7 @@ def sources(lab: Lab) -> list[Path]:
 def restyled(model: UniStyle, lab: Lab, path: Path) -> tuple[Image.Image, Result]:
     """The photo at the size of the experiments, and its source word restyled as the target."""
     config = lab.config.onomatopoeia
-    photo = to_pil(fit(to_tensor(read_image(path))[None], lab.config.size)[0])
+    photo = to_pil(within(to_tensor(read_image(path))[None], lab.config.size)[0])
     return photo, model.restyle(photo, {config.source: config.target})
 
 
@@ -73,7 +73,7 @@ def scored(lab: Lab, path: Path) -> Row:
     if row["found"] < FOUND:
         return row | {"exemplar": ""}
     (exemplar,) = result.styles.values()
-    image = fit(to_tensor(read_image(exemplar_photo(lab, exemplar)))[None], lab.config.size)
+    image = within(to_tensor(read_image(exemplar_photo(lab, exemplar)))[None], lab.config.size)
     everywhere = torch.ones_like(image[:, :1])
     transfer = Transfer(to_tensor(photo)[None], image, (mask > 0.5).float(), everywhere)
     return row | {"exemplar": exemplar} | style_scores(lab.vgg, transfer, to_tensor(result.image)[None])

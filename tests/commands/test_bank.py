@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image, ImageFont
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -16,7 +16,7 @@ from tests.helpers import ROOT, make_photo
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.errors import CheckpointError, UnknownNameError
-from unistyle.evaluation.thumbnails import GAP, SIDE, Cell, page, shorten, thumbnails
+from unistyle.evaluation.sheets import GAP, SIDE
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import code_space
 from unistyle.styles.names import check_style_name, exemplar_name
@@ -158,29 +158,6 @@ def test_sheet(run, checkpoint, tmp_path):
     code, _, errors = run("list", checkpoint, "--photo", tmp_path / "photo.png")
     assert (code, "--sheet" in errors) == (2, True)
     assert run("list", checkpoint, *given[:3], tmp_path / "none.png")[0] == 2
-
-
-def test_sheets_of_any_bank_and_photo(checkpoint):
-    from unistyle import UniStyle
-
-    loaded = load_checkpoint(checkpoint)
-    for bank in (loaded.bank.without("stone", "metal"), loaded.bank):
-        model = UniStyle(replace(loaded, bank=bank), "cpu")
-        assert thumbnails(model, make_photo(900, 3)).height < 300
-    long = StyleBank((("もふもふ" * 20, "a\nb" * 40),), loaded.bank.codes[:1])
-    assert thumbnails(UniStyle(replace(loaded, bank=long), "cpu"), make_photo(9, 9)).width > SIDE
-    cells = [Cell(make_photo(144, SIDE), "stone", str(i)) for i in range(14)]
-    many = page([cells[:6], cells[6:12], cells[12:]], 6)
-    assert many.width == 6 * SIDE + 5 * (GAP // 3) + 2 * GAP
-    assert page([[cell] for cell in cells], 1).height == many.height, "fourteen short styles, six a row"
-
-
-def test_long_names_lose_their_middle():
-    font = ImageFont.load_default(13)
-    assert shorten("stone", 192, font) == "stone"
-    short = shorten("a_very_long_name_" * 9 + "of_a_photo", 192, font)
-    assert font.getlength(short) <= 192
-    assert (short[:6], short[-7:], short.count("…")) == ("a_very", "a_photo", 1)
 
 
 def test_remove_and_rename(run, checkpoint, tmp_path, codes):

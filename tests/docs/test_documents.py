@@ -10,8 +10,8 @@ from sybil.document import Document
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 from experiments.config import ExperimentConfig
-from tests.docs.reading import FENCED, PAGES, ROOT, command_lines, name_of, named_paths
-from tests.helpers import make_photo
+from tests.docs.reading import FENCED, PAGES, command_lines, name_of, named_paths
+from tests.helpers import ROOT, make_photo
 from unistyle.__main__ import COMMANDS
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.checkpoint.shipped import default_checkpoint

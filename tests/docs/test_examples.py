@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 import unistyle
-from tests.docs.reading import ROOT
+from tests.helpers import ROOT
 
 NAMES = [name for name in unistyle.__all__ if not name.startswith("__")]
 
@@ -22,8 +22,7 @@ def test_examples_of_public_names_run(name, monkeypatch):
     examples = [
         test for test in finder.find(getattr(unistyle, name), name, module=False, globs={}) if test.examples
     ]
-    if not examples:
-        pytest.skip(f"the docstring of {name} has no example")
+    assert examples, f"the docstring of {name} has no example"
     for test in examples:
         runner.run(test)
     assert runner.summarize(verbose=False).failed == 0

@@ -1,4 +1,4 @@
-"""The experiments: scores by hand, what is kept and chosen, the report, all of it end to end on a tiny set."""
+"""The experiments: what is kept and chosen, the report, all of it end to end on a tiny set."""
 
 import csv
 import json
@@ -11,27 +11,19 @@ from PIL import Image
 from experiments import plots, report, study
 from experiments.__main__ import parse
 from experiments.cache import Results
-from experiments.config import ExperimentConfig, GatysSubset
+from experiments.config import ExperimentConfig, GatysSubset, Onomatopoeia
+from experiments.judges import MaterialJudge
 from experiments.lab import HIGH, LOW, Lab
-from experiments.metrics import mask_scores
-from experiments.resegmentation import SLIDES, claims, subset
+from experiments.studies import onomatopoeia
+from experiments.studies.resegmentation import SLIDES, claims, subset
 from experiments.words import link
-from tests.helpers import ROOT, TinyVGG, annotated_folder
+from tests.helpers import ROOT, TinyVGG, annotated_folder, make_photo
 from unistyle.data.labelled import LabelledPhoto
+from unistyle.errors import CheckpointError
 from unistyle.teachers.classifier import MaterialClassifier
 from unistyle.teachers.masks import SaliencyTeacher
 
 MATERIALS = ("leather", "metal", "stone")  # of the checkpoint in conftest
-
-
-def test_mask_scores_worked_out_by_hand():
-    annotated = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0]]).bool()
-    found = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]]).bool()
-    scores = mask_scores(found, annotated)
-    assert scores["accuracy"] == pytest.approx(5 / 8)  # two hits and three right blanks
-    assert scores["mean_iu"] == pytest.approx((2 / 5 + 3 / 6) / 2)
-    everything = torch.ones_like(annotated)
-    assert mask_scores(everything, everything) == {"accuracy": 1, "mean_iu": 1}  # no background: left out
 
 
 def test_a_result_is_made_once_and_survives_a_torn_line(tmp_path):
@@ -154,9 +146,56 @@ def test_an_unknown_setting_is_named(capsys):
     assert "sytles" in capsys.readouterr().err
 
 
-def test_an_unknown_study_is_named(tmp_path):
-    with pytest.raises(ValueError, match="no study resegmentatoin"):
-        study.run(ExperimentConfig(str(tmp_path), studies=["resegmentatoin"]))
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"studies": ["resegmentatoin"]}, ValueError, "no study resegmentatoin: choose from"),
+        ({"data": "nowhere"}, FileNotFoundError, "no folder nowhere/image"),
+        ({"contents": ["leather/9"]}, ValueError, "no photo leather/9 in train.txt or val.txt"),
+        ({"checkpoint": "none.safetensors"}, CheckpointError, "none.safetensors: no such file"),
+        ({"studies": ["onomatopoeia"], "onomatopoeia": Onomatopoeia("none.safetensors")}, CheckpointError,
+         "none.safetensors: no such file"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_studied_is_refused_before_any_work(data, checkpoint, changes, error, message):
+    given = {"data": str(data), "checkpoint": str(checkpoint), "contents": ["leather/0"]} | changes
+    with pytest.raises(error, match=message):
+        study.run(ExperimentConfig(**given))
+
+
+def test_a_word_without_photos_is_refused(data, checkpoint, tmp_path):
+    words = Onomatopoeia(str(checkpoint), str(tmp_path), "leather", "stone")
+    config = ExperimentConfig(str(data), str(checkpoint), studies=["onomatopoeia"], contents=[],
+                              onomatopoeia=words)  # fmt: skip
+    with pytest.raises(FileNotFoundError, match=r"no photos in .*leather"):
+        study.run(config)
+
+
+def test_the_judge_needs_its_weights():
+    with pytest.raises(FileNotFoundError, match="no weights none"):
+        MaterialJudge("none", MATERIALS)
+
+
+def test_words_are_restyled_as_words(data, checkpoint, tmp_path, monkeypatch):
+    """The study of onomatopoeia, with the materials of the checkpoint as its words."""
+    for word, stems in {"leather": "ab", "stone": ("quarry", "wall")}.items():
+        for seed, stem in enumerate(stems):
+            path = tmp_path / "words" / word / f"{stem}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_photo(40, 48, seed).save(path)
+    words = Onomatopoeia(str(checkpoint), str(tmp_path / "words"), "leather", "stone")
+    lab = Lab(
+        ExperimentConfig(str(data), str(checkpoint), str(tmp_path / "out"), size=48, onomatopoeia=words)
+    )
+    monkeypatch.setattr(Lab, "vgg", TinyVGG())
+    onomatopoeia.check(lab)
+    rows = list(onomatopoeia.study(lab, lambda *_: None))
+    assert [row["photo"] for row in rows] in (["a", "b"], ["b", "a"])
+    assert all(row["exemplar"] in ("", "stone/quarry", "stone/wall") for row in rows)
+    text = onomatopoeia.section(lab, rows, report.Figures(tmp_path / "out"))
+    assert "leather as stone" in text
+    (sheet,) = (tmp_path / "out" / "figures").iterdir()
+    assert Image.open(sheet).size == (6 * 256, 16 + 192)
 
 
 def test_shipped_settings_are_valid():

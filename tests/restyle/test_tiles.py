@@ -13,7 +13,7 @@ from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.files.photos import photo_from_pil
 from unistyle.maths.features import moments
-from unistyle.maths.resizing import part_of_resized, shrink
+from unistyle.maths.resizing import part_of, within
 from unistyle.restyle.overlay import overlay
 from unistyle.restyle.passes import NoMemory
 from unistyle.restyle.stack import opaque, stack_photos
@@ -46,9 +46,9 @@ def test_a_part_of_a_resized_map_is_a_part_of_the_whole(size, cubic):
     x = torch.rand(2, 3, 13, 17, generator=torch.Generator().manual_seed(0))
     whole = F.interpolate(x, size, mode="bicubic" if cubic else "bilinear")
     for rows, columns in (((0, size[0]), (3, 11)), ((2, 5), (0, size[1])), ((0, size[0]), (0, size[1]))):
-        part = part_of_resized(x, size, rows, columns, cubic)
+        part = part_of(x, size, rows, columns, cubic)
         assert_close(part, whole[..., slice(*rows), slice(*columns)], rtol=1e-4, atol=1e-5)
-    beyond = part_of_resized(x, size, (size[0] - 1, size[0] + 3), (0, size[1]), cubic)
+    beyond = part_of(x, size, (size[0] - 1, size[0] + 3), (0, size[1]), cubic)
     if not cubic and size[0] > 13:
         assert_close(beyond[..., 3, :], whole[..., -1, :], rtol=1e-4, atol=1e-5)
 
@@ -137,7 +137,7 @@ def test_bands_of_rows_are_laid_over_the_photo_as_the_whole_is(model, max_size, 
     photo = make_photo(150, 200)
     photo.putalpha(Image.linear_gradient("L").resize(photo.size))
     stack = stack_photos([photo_from_pil(photo)], None, photo.size)
-    small = shrink(opaque(stack), max_size)
+    small = within(opaque(stack), max_size)
     with torch.inference_mode():
         done = model.passes.run(small, stack, model.plan("stone"), NoMemory())
         whole, bands = (overlay(stack, small, done, strength, keep_color, band=band) for band in (10**9, 700))

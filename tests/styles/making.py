@@ -7,9 +7,7 @@ import torch
 from PIL import Image
 
 from tests.helpers import make_photo
-from unistyle.styles.exemplars import (
-    Exemplar,
-)
+from unistyle.styles.exemplars import Exemplar
 
 
 def save(image: Image.Image, *path, **options) -> Path:

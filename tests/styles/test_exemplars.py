@@ -15,13 +15,7 @@ from tests.helpers import make_photo
 from tests.styles.making import exemplars_of, half_mask, photo_of, save
 from unistyle.errors import ImageError, StyleError
 from unistyle.styles.codes import encode_photo
-from unistyle.styles.exemplars import (
-    Exemplar,
-    bank_of,
-    read_exemplar,
-    read_exemplars,
-    style_folders,
-)
+from unistyle.styles.exemplars import Exemplar, bank_of, read_exemplar, read_exemplars, style_folders
 
 
 def test_a_code_is_that_of_the_photo_in_its_region(network, tmp_path):

@@ -8,9 +8,7 @@ import pytest
 
 from tests.styles.making import half_mask, photo_of, save
 from unistyle.errors import StyleError
-from unistyle.styles.exemplars import (
-    style_folders,
-)
+from unistyle.styles.exemplars import style_folders
 
 
 def names(styles: dict[str, list[Path]]) -> dict[str, list[str]]:

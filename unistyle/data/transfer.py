@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
-from unistyle.maths.resizing import fit
+from unistyle.maths.resizing import within
 
 
 class Transfer(NamedTuple):
@@ -32,4 +32,4 @@ def read_sized(photo: Path, mask: Path | None, size: int) -> tuple[Tensor, Tenso
     if region.shape[-2:] != image.shape[-2:]:
         sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (region, image)]
         raise ValueError(f"{mask} is {sizes[0]}, {photo} is {sizes[1]}: a mask needs its photo's size")
-    return fit(image, size), fit(region, size)
+    return within(image, size), within(region, size)

@@ -5,7 +5,7 @@ from einops import reduce
 from torch import Tensor
 
 from unistyle.maths.features import luminance
-from unistyle.maths.resizing import resize, resize_regions
+from unistyle.maths.resizing import resize_regions, to_size
 
 # Alpha below this is nothing and above 1 - this everything: what is faint is seen as a halo around an object, and a
 # filter of local linear models leaves much that is faint.
@@ -60,7 +60,7 @@ def guided_upsample(region: Tensor, photo: Tensor, radius: int = 3, eps: float =
     Fast guided filter: the model is fitted at the low resolution and its coefficients are brought to full size (He
     and Sun, "Fast Guided Filter", algorithm 2). Arguments as in `guided_model`.
     """
-    a, b = (resize(part, photo.shape[-2:]) for part in guided_model(region, photo, radius, eps))
+    a, b = (to_size(part, photo.shape[-2:]) for part in guided_model(region, photo, radius, eps))
     return guided_apply(a, b, photo)
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import einsum, reduce
 from torch import Tensor, nn
 
+from unistyle.maths.resizing import to_size
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.network.segmenter import Segmenter, material_regions
@@ -84,7 +84,7 @@ class UniStyleNetwork(nn.Module):
             return features, self.segmenter(features)
         size = [round(side * scale) for side in photo.shape[-2:]]
         # Contiguous, in which this filter takes half the time.
-        small = F.interpolate(photo.contiguous(), size, mode="bilinear", align_corners=False, antialias=True)
+        small = to_size(photo.contiguous(), size, antialias=True)
         return features, self.segmenter(self.encoder(small))
 
     def render(

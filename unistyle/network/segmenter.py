@@ -4,7 +4,7 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.maths.resizing import resize
+from unistyle.maths.resizing import to_size
 from unistyle.network.layers import conv
 
 
@@ -31,7 +31,7 @@ class Segmenter(nn.Module):
         pooled = reduce(deepest, "b c h w -> b c 1 1", "mean")
         x = self.project(deepest).relu() * self.gate(pooled).sigmoid()
         for merge, skip in zip(reversed(self.merge), reversed(skips), strict=True):
-            x = merge(torch.cat([resize(x, skip.shape[-2:]), skip], dim=1)).relu()
+            x = merge(torch.cat([to_size(x, skip.shape[-2:]), skip], dim=1)).relu()
         return self.classify(x)
 
 

@@ -18,7 +18,7 @@ from einops import reduce
 from torch import Tensor, nn
 
 from unistyle.maths.features import correlation, moments, regional_adain
-from unistyle.maths.resizing import resize, resize_regions
+from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.layers import conv
 
 PROJECTIONS = 24  # of a level's features, whose correlations are part of a code
@@ -180,11 +180,11 @@ class Stylizer(nn.Module):
         four, eight, x = (regions.adain(f, *code) for f, code in parts)
         for block in self.bottleneck:
             x = x + block(x, regions, style)
-        x = torch.cat([resize(x, eight.shape[-2:]), eight], dim=1)
+        x = torch.cat([to_size(x, eight.shape[-2:]), eight], dim=1)
         x = self.merge8(x, regions, style)
         x = self.refine8(x + self.residual8(x, regions, style), regions, style)
-        x = torch.cat([resize(x, four.shape[-2:]), four], dim=1)
+        x = torch.cat([to_size(x, four.shape[-2:]), four], dim=1)
         x = self.refine4(self.merge4(x, regions, style), regions, style)
         # Half, rounded up. Of a negative number, as in -(-side // 2), ONNX rounds towards zero.
-        x = self.fine2(resize(x, [(side + 1) // 2 for side in size]), regions, style)
-        return self.to_rgb(resize(self.narrow(x), size).relu_()).sigmoid()
+        x = self.fine2(to_size(x, [(side + 1) // 2 for side in size]), regions, style)
+        return self.to_rgb(to_size(self.narrow(x), size).relu_()).sigmoid()

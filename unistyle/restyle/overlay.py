@@ -7,7 +7,7 @@ from einops import reduce
 from torch import Tensor
 
 from unistyle.files.tensors import as_bytes, as_float
-from unistyle.maths.resizing import part_of_resized, shrink
+from unistyle.maths.resizing import part_of, within
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.restyle.options import MAX_SIZE
 from unistyle.restyle.passes import Restyled
@@ -43,7 +43,7 @@ def overlay(
         here = slice(*rows)
         photo = as_float(stack.rgb[..., here, :])
         alpha[..., here, :] = as_bytes(weights(photo, rows, columns))
-        restyled = part_of_resized(done.image, size, rows, columns, cubic=True).float()
+        restyled = part_of(done.image, size, rows, columns, cubic=True).float()
         restyled = restyled / 255 if done.image.dtype == torch.uint8 else restyled
         # Of 8 bits, so that the photo is untouched wherever the mask that is returned is 0.
         w = as_float(alpha[..., here, :])
@@ -62,11 +62,11 @@ def _weights(stack: Stack, small: Tensor, done: Restyled) -> Callable[[Tensor, S
     """
     size = stack.rgb.shape[-2:]
     total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
-    model = guided_model(total, as_float(shrink(small, MAX_SIZE))) if stack.mask is None else ()
+    model = guided_model(total, as_float(within(small, MAX_SIZE))) if stack.mask is None else ()
 
     def weights(photo: Tensor, rows: Span, columns: Span) -> Tensor:
         if stack.mask is None:
-            a, b = (part_of_resized(part, size, rows, columns) for part in model)
+            a, b = (part_of(part, size, rows, columns) for part in model)
             w = guided_apply(a, b, photo)
         else:
             w = as_float(stack.mask[..., slice(*rows), :])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unistyle.devices import map_on_cores
 from unistyle.files.tensors import as_float
-from unistyle.maths.resizing import resize_regions, shrink
+from unistyle.maths.resizing import resize_regions, within
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Regions
 from unistyle.restyle.limit import Limit
@@ -89,7 +89,7 @@ class Passes:
     def run(self, photo: Tensor, stack: Stack, plan: Plan, memory: FrameMemory) -> Restyled:
         """Restyle photos, uint8 `b 3 h w` at their working size. stack: the same photos at full size."""
         whole = photo[:, 0].numel() <= self.limit.pixels
-        seen = as_float(photo if whole else shrink(photo, self.reduced))
+        seen = as_float(photo if whole else within(photo, self.reduced))
         stylizer = self.network.stylizer
         with self.autocast():
             features, logits = self.network.find(seen)

@@ -11,7 +11,7 @@ from unistyle.checkpoint.hub import HubFolder
 from unistyle.devices import pick_device, pick_precision
 from unistyle.files.digest import digest, raw
 from unistyle.files.photos import Photo
-from unistyle.maths.resizing import shrink
+from unistyle.maths.resizing import within
 from unistyle.restyle.cpu import use_onednn
 from unistyle.restyle.limit import Limit, Masks
 from unistyle.restyle.options import MAX_SIZE, Look
@@ -23,7 +23,16 @@ from unistyle.restyle.stack import AnyPhoto, as_photo, opaque, smallest, stack_p
 
 
 class UniStyle(HubFolder):
-    """A network and its style bank, for photos of any size and mode."""
+    """A network and its style bank, for photos of any size and mode.
+
+    >>> from unistyle import UniStyle
+    >>> from unistyle.files.samples import sample_photo
+    >>> model = UniStyle.from_pretrained("checkpoints/unistyle-materials.safetensors", device="cpu")
+    >>> "stone" in model.styles, "leather" in model.materials
+    (True, True)
+    >>> model.restyle(sample_photo(), to="stone", max_size=256).image.size
+    (600, 400)
+    """
 
     def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "auto", precision: str = "fp32"):
         """device: auto, cpu, cuda, cuda:1 or mps; auto takes the best there is. precision: fp32, bf16 or fp16
@@ -139,7 +148,7 @@ class UniStyle(HubFolder):
         width, height = photos[0].size
         stack = stack_photos(photos, masks, smallest(width, height, look.max_size))
         stack = stack.to(self.device)
-        small = shrink(opaque(stack), look.max_size)
+        small = within(opaque(stack), look.max_size)
         done = self.passes.run(small, stack, plan, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)
         image, mask = (x[..., :height, :width] for x in (image, mask))

@@ -15,7 +15,16 @@ from unistyle.restyle.plan import Plan
 
 @dataclass(frozen=True)
 class Result:
-    """A restyled photo."""
+    """A restyled photo.
+
+    >>> from PIL import Image
+    >>> from unistyle import UniStyle
+    >>> model = UniStyle.from_pretrained("checkpoints/unistyle-materials.safetensors", device="cpu")
+    >>> white = Image.new("L", (64, 48), 255)
+    >>> result = model.restyle(Image.new("RGB", (64, 48), "brown"), to="stone", mask=white)
+    >>> result.image.size, result.mask.mode, list(result.styles)
+    ((64, 48), 'L', ['*'])
+    """
 
     image: Image.Image
     """The restyled photo, of the photo's size: RGB, or RGBA where the photo has transparency. It is equal to the

@@ -15,7 +15,7 @@ from einops import reduce
 from torch import Tensor
 
 from unistyle.maths.features import EPS, moments
-from unistyle.maths.resizing import part_of_resized
+from unistyle.maths.resizing import part_of
 from unistyle.network.encoder import STRIDES
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Regions
@@ -98,7 +98,7 @@ class _Tiled:
         """The tile's regions at the finest stride of the features."""
         size = [-(-side // STRIDES[0]) for side in self.size]
         rows, columns = ((a // STRIDES[0], b // STRIDES[0]) for a, b in (tile.seen_rows, tile.seen_columns))
-        return part_of_resized(self.regions, size, rows, columns)
+        return part_of(self.regions, size, rows, columns)
 
     def covered(self, core: int, halo: int) -> list[Tile]:
         """Tiles with something of a region."""
@@ -106,7 +106,7 @@ class _Tiled:
         return [tile for tile in tiles(height, width, core, halo) if self.region(tile).any()]
 
     def features(self, tile: Tile) -> list[Tensor]:
-        x = part_of_resized(self.photo, self.size, tile.seen_rows, tile.seen_columns)
+        x = part_of(self.photo, self.size, tile.seen_rows, tile.seen_columns)
         return self.network.encoder(x.contiguous(memory_format=torch.channels_last).float() / 255)
 
     def restyle(self, tile: Tile, features: list[Tensor], known: list[Moments]) -> Tensor:

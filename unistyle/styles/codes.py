@@ -8,7 +8,7 @@ from unistyle.files.digest import digest, raw
 from unistyle.files.photos import Photo, photo_from_pil
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.features import moment_distance
-from unistyle.maths.resizing import fit
+from unistyle.maths.resizing import within
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import split_code
 
@@ -50,8 +50,8 @@ def style_view(photo: Photo | Image.Image, mask: Image.Image | None = None) -> t
         raise ValueError(
             f"style mask of size {mask.size} for a style photo of size {photo.size}; wanted the same"
         )
-    image = fit(to_tensor(photo.rgb)[None], STYLE_SIZE)
-    return image, None if mask is None else fit(to_tensor(mask)[None], STYLE_SIZE)
+    image = within(to_tensor(photo.rgb)[None], STYLE_SIZE)
+    return image, None if mask is None else within(to_tensor(mask)[None], STYLE_SIZE)
 
 
 @torch.inference_mode()

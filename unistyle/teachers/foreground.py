@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from unistyle.data.labelled import LabelledPhoto
-from unistyle.maths.resizing import resize
+from unistyle.maths.resizing import to_size
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.classifier import MaterialClassifier, train_classifier
@@ -24,7 +24,7 @@ class Foreground(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         logit = foreground_logit(self.network.find(image)[1])
-        return resize(logit - torch.logit(torch.tensor(self.network.config.threshold)), image.shape[-2:])
+        return to_size(logit - torch.logit(torch.tensor(self.network.config.threshold)), image.shape[-2:])
 
 
 def write_missing_masks(

@@ -11,7 +11,7 @@ from einops import rearrange, reduce
 from skimage.segmentation import random_walker
 from torch import Tensor
 
-from unistyle.maths.resizing import at_side, resize, resize_mask
+from unistyle.maths.resizing import short_side, to_size
 from unistyle.teachers.classifier import LEVELS, MaterialClassifier
 
 SIDE = 256  # short side at which photos are classified, px
@@ -31,10 +31,10 @@ def simonyan(model: MaterialClassifier, photos: Tensor, labels: Tensor, side: in
     Source: Simonyan et al., "Deep Inside Convolutional Networks", section 3.1.
     """
     with torch.enable_grad():
-        view = at_side(photos.detach(), side).requires_grad_()
+        view = short_side(photos.detach(), side).requires_grad_()
         score = model(view).gather(1, labels[:, None]).sum()
         (gradient,) = torch.autograd.grad(score, view)
-    return _unit(resize(reduce(gradient.abs(), "b c h w -> b 1 h w", "max"), photos.shape[-2:]))
+    return _unit(to_size(reduce(gradient.abs(), "b c h w -> b 1 h w", "max"), photos.shape[-2:]))
 
 
 def rivals_of(scores: Tensor, labels: Tensor, count: int = RIVALS) -> Tensor:
@@ -67,13 +67,13 @@ def distinct(
     the highest-scoring other classes, because a photo has one label and no others known to be present.
     """
     with torch.no_grad():
-        classes = rivals_of(model(at_side(photos, SIDE)), labels)
+        classes = rivals_of(model(short_side(photos, SIDE)), labels)
     total = torch.zeros_like(photos[:, :1])
     for side in scales:
-        for maps in _gradient_maps(model, at_side(photos, side), classes):
+        for maps in _gradient_maps(model, short_side(photos, side), classes):
             own, others = _unit(maps).tensor_split([1], dim=1)
             ahead = reduce((own - others).clamp_min(0), "b k h w -> b 1 h w", "sum")
-            total += resize(torch.tanh(ALPHA * _unit(ahead)), photos.shape[-2:])
+            total += to_size(torch.tanh(ALPHA * _unit(ahead)), photos.shape[-2:])
     return _unit(total)
 
 
@@ -95,8 +95,8 @@ def refine(photos: Tensor, masks: Tensor, sure: float = 0.05, side: int = 96, be
 
 
 def _walk(photo: Tensor, mask: Tensor, sure: float, side: int, beta: float) -> Tensor:
-    guide = rearrange(at_side(photo[None], side), "1 c h w -> h w c").double().cpu().numpy()
-    prior = resize_mask(mask, guide.shape[:2])
+    guide = rearrange(short_side(photo[None], side), "1 c h w -> h w c").double().cpu().numpy()
+    prior = to_size(mask[None], guide.shape[:2], antialias=True)[0, 0]
     seeds = ((prior > 1 - sure).int() + 2 * (prior < sure).int()).cpu().numpy()
     if not ((seeds == 1).any() and (seeds == 2).any()):
         return mask
@@ -106,4 +106,4 @@ def _walk(photo: Tensor, mask: Tensor, sure: float, side: int, beta: float) -> T
             guide, seeds, beta=beta, mode="cg_j", tol=1e-3, return_full_prob=True, channel_axis=-1
         )
     walked = torch.as_tensor(walk[0], dtype=mask.dtype, device=mask.device)[None, None]
-    return 0.5 * (mask + resize(walked, mask.shape[-2:])[0].clamp(0, 1))
+    return 0.5 * (mask + to_size(walked, mask.shape[-2:])[0].clamp(0, 1))

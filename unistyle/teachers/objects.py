@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
-from unistyle.maths.resizing import at_side, resize
+from unistyle.maths.resizing import short_side, to_size
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import Encoder
 from unistyle.network.layers import conv
@@ -74,8 +74,8 @@ class ObjectNet(nn.Module):
         levels = [project(f) for project, f in zip(self.project, self.encoder(image), strict=True)]
         x = self.fuse[-1](levels[-1] + self.context(levels[-1].mean((2, 3)))[..., None, None])
         for skip, fuse in zip(levels[-2::-1], self.fuse[-2::-1], strict=True):
-            x = fuse(skip + resize(x, skip.shape[-2:]))
-        return resize(self.head(x), image.shape[-2:])
+            x = fuse(skip + to_size(x, skip.shape[-2:]))
+        return to_size(self.head(x), image.shape[-2:])
 
 
 def soft_iou_loss(probability: Tensor, target: Tensor, eps: float = 1e-2) -> Tensor:
@@ -137,7 +137,7 @@ def read_pair(photo: LabelledPhoto) -> Pair:
 
 def shrunk_pair(image: Tensor, mask: Tensor, side: int = 288) -> Pair:
     """A photo `3 h w` and its soft mask `1 h w`, both in [0, 1], with the short side at `side` px."""
-    small, small_mask = ((at_side(x[None], side)[0] * 255).round().byte().cpu() for x in (image, mask))
+    small, small_mask = ((short_side(x[None], side)[0] * 255).round().byte().cpu() for x in (image, mask))
     return small, small_mask
 
 
@@ -194,7 +194,7 @@ def object_logits(net: nn.Module, photos: Tensor, sides: Sequence[int] = (224, 3
     """Logits `b 1 h w` for photos `b 3 h w` in [0, 1]: the mean over short sides `sides`, px, and reflections."""
     total = torch.zeros_like(photos[:, :1])
     for side in sides:
-        view = at_side(photos, side)
+        view = short_side(photos, side)
         logits = net(view) + net(view.flip(-1)).flip(-1)
-        total += resize(logits, photos.shape[-2:])
+        total += to_size(logits, photos.shape[-2:])
     return total / (2 * len(sides))

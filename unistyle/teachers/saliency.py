@@ -19,19 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from unistyle.data.labelled import (
-    LabelledPhoto,
-    MaterialFolder,
-    materials_of,
-    object_photos,
-    split_photos,
-)
+from unistyle.data.labelled import LabelledPhoto, MaterialFolder, materials_of, object_photos, split_photos
 from unistyle.files.atomic import kept
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold, has_boundary
-from unistyle.maths.resizing import resize_mask
+from unistyle.maths.resizing import to_size
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.teachers.classifier import MaterialClassifier, train_classifier
 from unistyle.teachers.masks import SaliencyTeacher
@@ -202,7 +196,10 @@ def calibrate(teacher: SaliencyTeacher, annotated: Sequence[LabelledPhoto]) -> N
     masks = [to_tensor(read_mask(photo.mask_path)) > 0.5 for photo in annotated]
     pairs = [(p, m) for p, m in zip(annotated, masks, strict=True) if has_boundary(m)]
     if pairs:
-        found = [resize_mask(teacher.mask_of(photo)[1], mask.shape[-2:])[None].cpu() for photo, mask in pairs]
+        found = [
+            to_size(teacher.mask_of(photo)[1][None], mask.shape[-2:], antialias=True)[0].cpu()
+            for photo, mask in pairs
+        ]
         threshold, _ = best_threshold(found, [mask for _, mask in pairs])
         teacher.bias -= math.log(threshold / (1 - threshold))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.cluster.vq import whiten
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.views import fit
 from unistyle.files.photos import read_image, read_mask
 from unistyle.maths.masks import best_threshold
-from unistyle.maths.resizing import resize_regions
+from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.segmenter import foreground_logit
 from unistyle.styles.bank import StyleBank
@@ -31,7 +30,7 @@ SHOWN = 0.2  # share of the frame that a material must cover for the photo to be
 def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
     """Probability `h w` that each pixel of a photo `3 h w` belongs to any material of the vocabulary."""
     logit = foreground_logit(network.find(image[None])[1])
-    return F.interpolate(logit, size=image.shape[-2:], mode="bilinear")[0, 0].sigmoid()
+    return to_size(logit, image.shape[-2:])[0, 0].sigmoid()
 
 
 def calibrate(

@@ -27,13 +27,7 @@ from unistyle.styles.choice import pick
 from unistyle.styles.exemplars import Exemplar, bank_of, read_exemplars, style_folders
 from unistyle.teachers.vgg import read_vgg
 from unistyle.training.config import StyleConfig, check_counts
-from unistyle.training.fitting import (
-    Fitting,
-    distances,
-    old_moved,
-    prepare_fitting,
-    preview,
-)
+from unistyle.training.fitting import Fitting, distances, old_moved, prepare_fitting, preview
 from unistyle.training.loop import Means
 from unistyle.training.losses import finite, pixel_terms, style_terms
 

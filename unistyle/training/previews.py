@@ -10,7 +10,7 @@ from torchvision.utils import make_grid
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.evaluation.sheets import page
 from unistyle.files.photos import read_image, read_mask
-from unistyle.maths.resizing import resize, resize_regions
+from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.exemplars import Exemplar
@@ -40,7 +40,7 @@ def style_grid(
     and that with it; `3 h w`."""
     side, cells = crops[0].shape[-1], []
     for number, exemplar in enumerate(exemplars):
-        cells.append(resize(exemplar.image, (side, side)))
+        cells.append(to_size(exemplar.image, (side, side)))
         for row, crop in enumerate(crops):
             cells += [crop, before(number, row), after(number, row)]
     return make_grid(torch.cat([cell.cpu() for cell in cells]), nrow=1 + 3 * len(crops))

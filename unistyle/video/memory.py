@@ -84,6 +84,15 @@ class Memory:
 
     A cut starts the averages of masks and moments anew. The exemplar of a style is kept from the first frame on that
     has something of its region. `cuts` is the number of cuts so far.
+
+    >>> from PIL import Image
+    >>> from unistyle import Memory, UniStyle
+    >>> model = UniStyle.from_pretrained("checkpoints/unistyle-materials.safetensors", device="cpu")
+    >>> memory = Memory(smoothing=0.8)
+    >>> frames = [Image.new("RGB", (64, 48), "brown")] * 2
+    >>> results = [model.restyle(frame, to="stone", memory=memory) for frame in frames]
+    >>> len(results), memory.cuts
+    (2, 0)
     """
 
     def __init__(self, smoothing: float = SMOOTHING):
