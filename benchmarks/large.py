@@ -1,6 +1,6 @@
 """Large photos: whether tiles agree with one pass, and the memory and time that a large photo takes.
 
-    python -m benchmarks.large --photos ../shared/data/fmd/image
+    python -m benchmarks.large --photos DATA/fmd/image
 
 The photo is a sample of scikit-image, enlarged, with a mosaic of small photos laid over it faintly, so that it has
 detail at its own scale. The first table compares the restyled photo from one pass with that from tiles, at a size that
@@ -42,7 +42,7 @@ SIZE = (2560, 1920)  # that one pass takes
 class Settings:
     """Compare large photos in tiles with one pass, and measure the memory and time that a large photo takes.
 
-    python -m benchmarks.large --photos ../shared/data/fmd/image
+    python -m benchmarks.large --photos DATA/fmd/image
     """
 
     photos: Path | None = argument(None, metavar="FOLDER")

@@ -1,6 +1,6 @@
 """Memory of a long run: resident memory of the runner of `unistyle infer` as it works through photos of many sizes.
 
-    python -m benchmarks.memory --photos ../shared/data/fmd/image
+    python -m benchmarks.memory --photos DATA/fmd/image
 
 The last line says how much memory grew from the first 50 photos to the end, and how much of that still happened in the
 second half.
@@ -34,7 +34,7 @@ NAME = "python -m benchmarks.memory"
 class Settings:
     """Measure the resident memory of a long run after every so many photos.
 
-    python -m benchmarks.memory --photos ../shared/data/fmd/image
+    python -m benchmarks.memory --photos DATA/fmd/image
     """
 
     photos: Path | None = argument(None, metavar="FOLDER")

@@ -1,7 +1,7 @@
 """How well materials are told apart, by checkpoints before and after `unistyle train vocabulary`.
 
     python -m benchmarks.new_materials checkpoints/unistyle-materials.safetensors found.safetensors \\
-        --data ../shared/data/fmd --photos rest
+        --data DATA/fmd --photos rest
 
 A material is found rightly in a photo where no other one covers more of it. For each checkpoint this prints how many
 annotated photos of `val` are right, which of them are taken for a new material, the mean IU of the masks on the photos
@@ -28,7 +28,7 @@ NAME = "python -m benchmarks.new_materials"
 class Settings:
     """Measure how well materials are told apart, before and after `unistyle train vocabulary`.
 
-    python -m benchmarks.new_materials before.safetensors after.safetensors --data ../shared/data/fmd --photos rest
+    python -m benchmarks.new_materials before.safetensors after.safetensors --data DATA/fmd --photos rest
     """
 
     checkpoints: list[str] = argument(positional=True, nargs="+", metavar="CHECKPOINT")

@@ -1,8 +1,8 @@
 """New styles from folders of texture: added without training, fitted, and fitted together with the decoder.
 
-    python -m benchmarks.new_styles --checkpoint runs/held-out/checkpoint.safetensors --data ../shared/data/fmd \\
-        --styles ../shared/data/textures/dtd/cracked ../shared/data/textures/dtd/braided \\
-        --contents ../shared/data/content --vgg-weights ../shared/weights/vgg19_features.safetensors \\
+    python -m benchmarks.new_styles --checkpoint runs/held-out/checkpoint.safetensors --data DATA/fmd \\
+        --styles DATA/textures/dtd/cracked DATA/textures/dtd/braided \\
+        --contents DATA/content --vgg-weights WEIGHTS/vgg19_features.safetensors \\
         --out runs/new_styles
 
 Annotated photos that nothing was fitted to are restyled inside their masks, with each exemplar in turn. The results are

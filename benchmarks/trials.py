@@ -1,6 +1,6 @@
 """Trials of ideas: short runs of the training that differ in one thing each, and a table of what each gave.
 
-    python -m benchmarks.trials configs/trials.yaml --data ../shared/data/fmd --out runs/trials [NAME ...]
+    python -m benchmarks.trials configs/trials.yaml --data DATA/fmd --out runs/trials [NAME ...]
 
 The YAML file has three keys. `recipe` is the name of a config of `unistyle train` beside it. `settings` are the dotted
 keys that differ from the recipe in every trial. `trials` holds the name of each trial, and the dotted keys that it
@@ -53,7 +53,7 @@ CONTROL = "control"
 class Settings:
     """Train short runs that differ in one thing each, and print a table of what each gave.
 
-    python -m benchmarks.trials configs/trials.yaml --data ../shared/data/fmd --out runs/trials
+    python -m benchmarks.trials configs/trials.yaml --data DATA/fmd --out runs/trials
     """
 
     plan: Path = argument(positional=True, metavar="PLAN")

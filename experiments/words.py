@@ -1,13 +1,28 @@
-"""A vocabulary out of photos that lie elsewhere: a folder a word, with links to the photos that stand for it.
+"""A vocabulary out of photos that lie elsewhere: `python -m experiments.words`."""
 
-python -m experiments.vocabulary configs/words.yaml --data ../shared/data --out cache/words
-"""
-
-import argparse
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from unistyle.commands.arguments import argument, parser_of, read, run
+
+
+@dataclass
+class Settings:
+    """Make one folder per word, with links to the photos that stand for it.
+
+    python -m experiments.words configs/words.yaml --data DATA --out cache/words
+    """
+
+    words: Path = argument(positional=True, metavar="YAML")
+    """File with words, and for each the patterns of its photos below --data."""
+    data: Path = argument(metavar="FOLDER")
+    """Folder below which the photos lie."""
+    out: Path = argument(metavar="FOLDER")
+    """Folder for the links."""
 
 
 def link(words: Mapping[str, Sequence[str]], data: Path, out: Path) -> dict[str, int]:
@@ -30,18 +45,20 @@ def link(words: Mapping[str, Sequence[str]], data: Path, out: Path) -> dict[str,
     return counts
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("python -m experiments.vocabulary", description=__doc__.splitlines()[0])
-    parser.add_argument("words", type=Path, help="YAML file: a word, and patterns of its photos below --data")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-    try:
-        for word, count in link(yaml.safe_load(args.words.read_text()), args.data, args.out).items():
-            print(f"{word}: {count} photos")
-    except FileNotFoundError as error:
-        parser.error(str(error))
+def make(settings: Settings) -> None:
+    words = yaml.safe_load(settings.words.read_text())
+    for word, count in link(words, settings.data, settings.out).items():
+        print(f"{word}: {count} photos")
+
+
+def parser():
+    return parser_of("python -m experiments.words", Settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 2: bad usage or input."""
+    return run("python -m experiments.words", lambda: make(read(parser(), Settings, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

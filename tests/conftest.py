@@ -85,7 +85,7 @@ def recipe(photos, vgg_weights, tmp_path):
 
 @pytest.fixture
 def run(capsys):
-    """Run `python -m unistyle.bank` in this process: exit code, printed text, error text."""
+    """Run `unistyle bank` in this process: exit code, printed text, error text."""
 
     def call(*arguments):
         return bank.main([str(argument) for argument in arguments]), *capsys.readouterr()

@@ -1,6 +1,6 @@
 """A folder of photos from end to end: `unistyle infer` against loops that restyle one photo after the other.
 
-    python -m benchmarks.folder --photos ../shared/data/fmd/image
+    python -m benchmarks.folder --photos DATA/fmd/image
 
 The sides are: the runner of `unistyle infer`; the same with a compiled network; a loop over `UniStyle.restyle` and
 `image.save`, as a user would write it; the same with the encoder that `unistyle infer` uses; and two networks in a row
@@ -37,7 +37,7 @@ WINDOW = (300, 225)  # pixels that are cut out of a sample
 class Settings:
     """Time a folder of photos from end to end, by `unistyle infer` and by loops over one photo after the other.
 
-    python -m benchmarks.folder --photos ../shared/data/fmd/image
+    python -m benchmarks.folder --photos DATA/fmd/image
     """
 
     photos: Path | None = argument(None, metavar="FOLDER")

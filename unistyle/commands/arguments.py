@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields
 from inspect import cleandoc
 from pathlib import Path
+from textwrap import indent
 from typing import Any, TypeVar, get_type_hints
 
 from docstring_parser import parse_from_object
 
-from unistyle.errors import OutputError, ProcessLostError
+from unistyle.errors import OutputError, ProcessLostError, UniStyleError
 
 Settings = TypeVar("Settings")
 # A command by its name: its settings, and what carries it out and returns the exit code (None: 0).
 Commands = Mapping[str, tuple[type, Callable[[Any], int | None]]]
+EXAMPLES = "examples:\n"
 
 
 def argument(default: Any = MISSING, positional: bool = False, **options: Any) -> Any:
@@ -59,7 +61,10 @@ def parser_of(program: str, kind: type) -> argparse.ArgumentParser:
 
 def parser_of_commands(program: str, description: str, commands: Commands) -> argparse.ArgumentParser:
     """The parser of a command that has commands of its own."""
-    parser = argparse.ArgumentParser(prog=program, description=description)
+    first = [_examples(kind).partition("\n")[0] for kind, _ in commands.values()]  # one of each command
+    parser = argparse.ArgumentParser(
+        prog=program, description=description, epilog=_epilog("\n".join(first)), formatter_class=Layout
+    )
     each = parser.add_subparsers(
         required=True, metavar="|".join(commands), dest="command", help="one of these:"
     )
@@ -77,14 +82,14 @@ def read(parser: argparse.ArgumentParser, kind: type[Settings], argv: Sequence[s
 def run_command(
     program: str, parser: argparse.ArgumentParser, commands: Commands, argv: Sequence[str] | None
 ) -> int:
-    """Carry out one of the commands of a command; returns its exit code."""
-
-    def work() -> int | None:
-        given = vars(parser.parse_args(argv))
-        kind, carry_out = commands[given.pop("command")]
-        return carry_out(kind(**given))
-
-    return run(program, work)
+    """Carry out one of the commands of a command; returns its exit code. Errors name both: `unistyle bank add`."""
+    given: dict[str, Any] = {}
+    code = run(program, lambda: given.update(vars(parser.parse_args(argv))))
+    if not given:
+        return code
+    name = given.pop("command")
+    kind, carry_out = commands[name]
+    return run(f"{program} {name}", lambda: carry_out(kind(**given)))
 
 
 def run(program: str, work: Callable[[], int | None]) -> int:
@@ -105,12 +110,17 @@ def run(program: str, work: Callable[[], int | None]) -> int:
         print(f"{program}: error: {error}; pip install 'unistyle[{extra_of(error)}]'", file=sys.stderr)
     # Unusable settings, files and devices are all ValueErrors, an OSError is a folder or a file that cannot be read or
     # written, and a FloatingPointError is a term of an objective that is not finite.
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (UniStyleError, ValueError, OSError, FloatingPointError) as error:
         print(f"{program}: error: {error}", file=sys.stderr)
     return 2
 
 
-EXTRAS = {"onnx": ("onnx", "onnxscript", "onnxruntime", "onnx_ir"), "demo": ("gradio",), "video": ("av",)}
+EXTRAS = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime", "onnx_ir"),
+    "demo": ("gradio",),
+    "video": ("av",),
+    "experiments": ("matplotlib", "markdown"),
+}
 
 
 def extra_of(error: ImportError) -> str:
@@ -133,25 +143,37 @@ def read_settings(kind: type[Settings], program: str, argv: Sequence[str] | None
 
 def settings_parser(kind: type, program: str) -> Any:
     """The parser of `read_settings`."""
-    from jsonargparse import ArgumentParser, set_parsing_settings  # takes longer than most commands
+    # Takes longer than most commands.
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+
+    class SettingsLayout(Layout, DefaultHelpFormatter):
+        """Adds the type and the default of each setting."""
 
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    about = _described(kind)
-    parser = ArgumentParser(prog=program, **about)
+    parser = ArgumentParser(prog=program, **(_described(kind) | {"formatter_class": SettingsLayout}))
     parser.add_argument("--config", action="config", help="YAML file with any of the settings below.")
     parser.add_class_arguments(kind, nested_key=None, as_group=False)
     return parser
 
 
+class Layout(argparse.HelpFormatter):
+    """Fills texts to the width of the terminal, and leaves the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+
+
 def _described(kind: type) -> dict[str, Any]:
-    first, _, rest = cleandoc(kind.__doc__ or "").partition("\n\n")
-    examples = f"examples:\n{rest}" if rest else None
-    # A class, because jsonargparse wants one of its own kind.
-    return dict(description=" ".join(first.split()), epilog=examples, formatter_class=_formatter())
+    description = " ".join(cleandoc(kind.__doc__ or "").partition("\n\n")[0].split())
+    return dict(description=description, epilog=_epilog(_examples(kind)), formatter_class=Layout)
 
 
-def _formatter() -> type[argparse.HelpFormatter]:
-    return argparse.RawDescriptionHelpFormatter
+def _examples(kind: type) -> str:
+    return cleandoc(kind.__doc__ or "").partition("\n\n")[2]
+
+
+def _epilog(examples: str) -> str:
+    return EXAMPLES + indent(examples, "  ") if examples else ""
 
 
 def _filled(parser: argparse.ArgumentParser, kind: type) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unistyle.checkpoint.shipped import default_checkpoint
-from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
+from unistyle.commands.arguments import argument, number, parser_of, read, run
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Demo:
     host: str = "127.0.0.1"
     """The address to listen on. 127.0.0.1 answers this machine only; 0.0.0.0 opens the page to every machine that
     reaches this one."""
-    port: int = argument(7860, type=whole_number(1))
+    port: int = argument(7860, type=number(int, 1, 65535, "a port from 1 to 65535"))
     """The port to listen on."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""

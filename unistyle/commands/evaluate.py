@@ -17,6 +17,7 @@ from unistyle.commands.arguments import (
     run_command,
     whole_number,
 )
+from unistyle.devices import pick_device
 from unistyle.evaluation.failures import failure_sheet, failures
 from unistyle.evaluation.measures import (
     evaluate_bank,
@@ -160,16 +161,16 @@ def method_of(settings: Style, vgg) -> Method:
 
 def style_rows(settings: Style) -> Iterator[Row]:
     contents = annotated_split(settings.data, settings.split)
-    vgg = read_vgg(settings.vgg_weights).to(settings.device)
+    vgg = read_vgg(settings.vgg_weights).to(pick_device(settings.device))
     method = method_of(settings, vgg)
     styles = contents + annotated_split(settings.data, "train")
     pairs = make_pairs(contents, styles, settings.pairs, settings.seed)
-    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, settings.device)
+    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, pick_device(settings.device))
 
 
 def bank_rows(settings: Bank) -> Iterator[Row]:
     contents, train = annotated_split(settings.data, settings.split), annotated_split(settings.data, "train")
-    model, vgg = _model(settings), read_vgg(settings.vgg_weights).to(settings.device)
+    model, vgg = _model(settings), read_vgg(settings.vgg_weights).to(pick_device(settings.device))
     pairs = make_pairs(contents, contents + train, settings.pairs, settings.seed)
     exemplars = {photo_name(photo): photo for photo in contents + train}
     yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, settings.to)
@@ -177,7 +178,7 @@ def bank_rows(settings: Bank) -> Iterator[Row]:
 
 def mask_rows(settings: Masks) -> Iterator[Row]:
     photos = annotated_split(settings.data, settings.split)
-    yield from evaluate_masks(_model(settings).network, tqdm(photos, desc="masks"), settings.device)
+    yield from evaluate_masks(_model(settings).network, tqdm(photos, desc="masks"), pick_device(settings.device))
 
 
 def outside_rows(settings: Outside) -> Iterator[Row]:
@@ -203,7 +204,7 @@ def draw_sheet(settings: Sheet) -> None:
 def draw_failures(settings: Failures) -> None:
     photos, network = annotated_split(settings.data, settings.split), _model(settings).network
     failed = failures(
-        lambda image: predicted_mask(network, image.to(settings.device)), tqdm(photos, desc="masks")
+        lambda image: predicted_mask(network, image.to(pick_device(settings.device))), tqdm(photos, desc="masks")
     )
     for kind, each in groupby(failed, key=lambda f: f.kind):
         group = list(each)

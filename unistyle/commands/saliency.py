@@ -7,6 +7,7 @@ from typing import Literal
 
 from unistyle.commands.arguments import read_settings, run, settings_parser
 from unistyle.data.labelled import material_photos, materials_of, split_photos
+from unistyle.devices import pick_device
 from unistyle.errors import UsageError
 from unistyle.evaluation.saliency import compare, with_masks
 from unistyle.teachers.masks import write_masks
@@ -40,7 +41,7 @@ class Saliency:
     cache: str = "cache/saliency"
     """Where the trained networks are kept."""
     device: str = "cpu"
-    """cpu, cuda, cuda:1, mps."""
+    """auto, cpu, cuda, cuda:1, mps."""
     encoder_weights: str | None = None
     """ImageNet weights of the encoder as safetensors. Without it they come from the hub."""
     settings: SaliencyConfig = field(default_factory=SaliencyConfig)
@@ -54,7 +55,7 @@ def parser():
 def saliency(given: Saliency) -> None:
     if not (given.out or given.masks):
         raise UsageError("nothing to do: give --out for masks, --masks for a table, or both")
-    config = given.settings
+    device, config = pick_device(given.device), given.settings
     if given.encoder_weights:
         config = replace(config, encoder=replace(config.encoder, weights=given.encoder_weights))
     bars, annotated = Bars(), []
@@ -62,7 +63,7 @@ def saliency(given: Saliency) -> None:
         held = split_photos(given.photos, given.split)[1]
         annotated = with_masks(held, materials_of(given.photos), given.masks)
     data = SaliencyData(given.photos, given.split, given.objects, annotated)
-    teacher = load_or_train(data, given.cache, config, bars, given.device)
+    teacher = load_or_train(data, given.cache, config, bars, device)
     if given.out:
         write_masks(teacher, material_photos(given.photos), given.out, given.method, partial(bars, "masks"))
     if given.masks:

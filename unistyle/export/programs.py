@@ -23,7 +23,7 @@ VERSION = 1  # of inputs, outputs and metadata of the exported programs
 
 def export_program(module: OnePass) -> ExportedProgram:
     """The program of a module. Batch, height and width are free, and so is the number of regions if it takes codes."""
-    # Of torch 2.15; imported here, so that the modules above can be used with an older one.
+    # Imported here, so that everything else works with an older torch that does not have it yet.
     from torch.fx.experimental.dynamic_spec import ParamsSpec, ShapesSpec, ShapeVar, TensorSpec
 
     batch, regions = (ShapeVar(name, min=1, max=MOST) for name in ("batch", "regions"))
