@@ -98,12 +98,11 @@ class UniStyle(HubFolder):
     def restyle(self, photo: AnyPhoto, to: object, mask: AnyPhoto | None = None, **options) -> Result:
         """Restyle one photo.
 
-        photo: a PIL image of any mode, or a path. to: a style, or a mapping from materials to styles, all in
-        one pass; a style is a name of the bank (`stone`: the exemplar that suits the photo best;
-        `stone/quarry`: that one), a path, a mix of these by weight (`stone:0.7,wall.jpg:0.3`), or a PIL image. One
-        style alone is for every material found. In a mapping, `"*"` stands for the materials that it does not
-        name; without it they stay as they are. mask: restyle here (white) in place of what is found. options: see
-        `restyle_batch`.
+        photo: a PIL image of any mode, or a path. to: a style for every material found, or a mapping from materials
+        to styles, all in one pass. A style is a name of the bank (`stone`: the exemplar that suits the photo best;
+        `stone/quarry`: that one), a path, a mix of these by weight (`stone:0.7,wall.jpg:0.3`), or a PIL image. In a
+        mapping, `"*"` stands for the materials that it does not name; without it they stay as they are. mask: where
+        to restyle (white), in place of what is found. options: see `restyle_batch`.
 
         Raises UnknownNameError for a style or material that the checkpoint does not know, ImageError for an
         unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.
@@ -135,9 +134,7 @@ class UniStyle(HubFolder):
             regions = ", ".join(target.key for target in plan)
             raise ValueError(f"a mask is one region, for one style; got {len(plan)}: {regions}")
         if memory is not None and len(photos) != 1:
-            raise ValueError(
-                f"{len(photos)} frames of a video at a time; with a memory give them one per call"
-            )
+            raise ValueError(f"{len(photos)} frames of a video at once; with a memory give them one per call")
         memory = NoMemory() if memory is None else memory
         work = partial(self._restyle, plan=plan, look=look, memory=memory)
         return self.passes.limit.in_parts([as_photo(photo) for photo in photos], masks, max_size, work)
@@ -146,8 +143,7 @@ class UniStyle(HubFolder):
         self, photos: list[Photo], masks: Masks, plan: Plan, look: Look, memory: FrameMemory
     ) -> list[Result]:
         width, height = photos[0].size
-        stack = stack_photos(photos, masks, smallest(width, height, look.max_size))
-        stack = stack.to(self.device)
+        stack = stack_photos(photos, masks, smallest(width, height, look.max_size)).to(self.device)
         small = within(opaque(stack), look.max_size)
         done = self.passes.run(small, stack, plan, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)
