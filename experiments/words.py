@@ -45,9 +45,19 @@ def link(words: Mapping[str, Sequence[str]], data: Path, out: Path) -> dict[str,
     return counts
 
 
+def read_words(path: Path) -> dict[str, list[str]]:
+    """The patterns of each word. Raises ValueError for a file that holds something else."""
+    try:
+        words = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(words, dict) or not all(isinstance(patterns, list) for patterns in words.values()):
+        raise ValueError(f"{path}: wanted words, each with a list of patterns of files")
+    return words
+
+
 def make(settings: Settings) -> None:
-    words = yaml.safe_load(settings.words.read_text())
-    for word, count in link(words, settings.data, settings.out).items():
+    for word, count in link(read_words(settings.words), settings.data, settings.out).items():
         print(f"{word}: {count} photos")
 
 

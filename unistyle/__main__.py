@@ -19,6 +19,7 @@ COMMANDS = {
 
 
 def usage() -> str:
+    """What `unistyle --help` prints."""
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
     return (

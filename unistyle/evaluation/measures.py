@@ -24,7 +24,7 @@ from unistyle.restyle.pipeline import UniStyle
 
 
 def evaluate_style(
-    pairs: Iterable[Pair], method: Method, vgg: nn.Module, device: str = "cpu"
+    pairs: Iterable[Pair], method: Method, vgg: nn.Module, device: str | torch.device = "cpu"
 ) -> Iterator[Row]:
     """`style_scores` of one method for each pair, with the names of photo and style."""
     for pair in pairs:
@@ -61,7 +61,7 @@ def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
 
 
 def evaluate_masks(
-    network: UniStyleNetwork, photos: Iterable[LabelledPhoto], device: str = "cpu"
+    network: UniStyleNetwork, photos: Iterable[LabelledPhoto], device: str | torch.device = "cpu"
 ) -> Iterator[Row]:
     """`alpha_scores` of the mask that the network finds in each photo, at the photo's size."""
     for photo in photos:
