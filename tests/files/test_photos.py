@@ -5,7 +5,6 @@ import os
 import struct
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,6 @@ from upath import UPath
 
 from tests.helpers import UPRIGHT, chunk, make_photo, png
 from unistyle.errors import ImageError
-from unistyle.files import folders
-from unistyle.files.atomic import atomic
-from unistyle.files.folders import _entries, list_images, walk
 from unistyle.files.photos import photo_from_pil, read_image, read_mask, read_photo
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.files.writing import FORMATS, encode_image, save_png
@@ -254,20 +250,6 @@ def some_exif() -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("source", ["a.jpg", "a.png", "a.webp", "a.avif"])
-@pytest.mark.parametrize("format", FORMATS)
-def test_exif_goes_with_the_result_less_the_orientation(tmp_path, source, format):
-    make_photo().save(tmp_path / source, exif=some_exif())
-    photo = read_photo(tmp_path / source)
-    assert photo.size == (48, 64)
-    with Image.open(io.BytesIO(encode_image(photo.with_rgb(photo.rgb), format))) as result:
-        exif = result.getexif()
-    assert ExifTags.Base.Orientation not in exif
-    assert exif[ExifTags.Base.Make] == "Maker"
-    assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
-    assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
-
-
 def test_thumbnail_of_the_old_photo_is_dropped(tmp_path):
     """A second directory with a thumbnail, as cameras write it."""
     entries = struct.pack("<HHHLHHH", 1, 0x0112, 3, 1, 1, 0, 0)[:14]
@@ -301,48 +283,6 @@ def colours(mode: str, size: tuple[int, int] = (37, 23)) -> Image.Image:
     return Image.fromarray(values[..., 0] if mode == "L" else values, mode=mode)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-@pytest.mark.parametrize("size", [(1, 1), (37, 23), (1200, 900)])
-@pytest.mark.parametrize("format", ["png", "webp"])
-def test_lossless_formats_are_equal_to_the_bit(mode, size, format):
-    image = colours(mode, size)
-    with Image.open(io.BytesIO(encode_image(image, format))) as result:
-        wanted = image if format == "png" else image.convert("RGBA" if "A" in mode else "RGB")
-        assert result.mode == wanted.mode
-        np.testing.assert_array_equal(np.asarray(result), np.asarray(wanted))
-
-
-def test_jpg_is_near_and_lays_transparency_over_white():
-    photo = make_photo()
-    with Image.open(io.BytesIO(encode_image(photo, "jpg"))) as result:
-        assert np.abs(np.asarray(result).astype(int) - np.asarray(photo)).mean() < 4
-    photo.putalpha(0)
-    with Image.open(io.BytesIO(encode_image(photo, "jpg"))) as result:
-        assert np.asarray(result).min() == 255
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_profile_goes_with_every_format(format):
-    image = make_photo()
-    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    with Image.open(io.BytesIO(encode_image(image, format))) as result:
-        assert result.info["icc_profile"] == image.info["icc_profile"]
-
-
-def test_what_a_format_cannot_hold_is_refused():
-    for format, side in (("webp", 16383), ("jpg", 65500)):
-        encode_image(Image.new("RGB", (1, side)), format)
-        with pytest.raises(ImageError, match=f"{format} holds at most {side} a side; give --format png"):
-            encode_image(Image.new("RGB", (side + 1, 1)), format)
-    with pytest.raises(ImageError, match="image of mode P; wanted L, RGB, LA, RGBA"):
-        encode_image(Image.new("P", (1, 1)))
-    with pytest.raises(ValueError, match="got format 'gif'; wanted one of png, webp, jpg"):
-        encode_image(make_photo(), "gif")
-    image = make_photo()
-    image.info["exif"] = b"Exif\0\0" + bytes(70000)
-    encode_image(image, "jpg")
-
-
 def test_transparent_part_of_a_mask_is_outside():
     from unistyle.files.photos import mask_from_pil
 
@@ -356,48 +296,3 @@ def test_eight_bit_values_survive_the_way_to_a_tensor_and_back():
     np.testing.assert_array_equal(np.asarray(to_pil(to_tensor(values))), np.asarray(values))
     photo = make_photo()
     np.testing.assert_array_equal(np.asarray(to_pil(to_tensor(photo))), np.asarray(photo))
-
-
-def test_list_images_is_sorted_recursive_and_passes_hidden_files_by(tmp_path):
-    for name in ("b.JPG", "a/c.png", "a/notes.txt", "._b.JPG", ".hidden/d.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)] == ["a/c.png", "b.JPG"]
-
-
-def test_walk_follows_links_once_and_tells_what_it_could_not_search(tmp_path, monkeypatch):
-    (tmp_path / "a" / "closed").mkdir(parents=True)
-    for name in ("a/b.png", "a.png", "a/notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "a" / "up").symlink_to(tmp_path)
-    (tmp_path / "outside").symlink_to(tmp_path / "a")
-    (tmp_path / "itself").symlink_to("itself")
-    entries = _entries
-    closed = PermissionError(13, "Permission denied")
-
-    def refuse(folder):
-        if folder.endswith("closed"):
-            raise closed
-        return entries(folder)
-
-    monkeypatch.setattr(folders, "_entries", refuse)
-    files, problems = walk(tmp_path)
-    assert files == [tmp_path / name for name in ("a/b.png", "a/notes.txt", "a.png", "itself")]
-    assert problems == [f"{tmp_path / 'a' / 'closed'}: cannot be searched: Permission denied"]
-    assert list_images(str(tmp_path)) == [tmp_path / "a/b.png", tmp_path / "a.png"]
-    assert walk(Path("nowhere")) == ([], ["nowhere: cannot be searched: No such file or directory"])
-
-
-def test_atomic_leaves_the_old_file_and_nothing_else_after_an_error(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def half_way():
-        with atomic(path) as temporary:
-            temporary.write_text("new")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        half_way()
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    assert path.read_text() == "old"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torchvision import tv_tensors
 
+from tests.teachers.making import TinyEncoder, disc, object_net
 from unistyle.commands.saliency import main
 from unistyle.data.labelled import hold_out, material_photos
 from unistyle.evaluation.saliency import score_table
@@ -20,33 +20,8 @@ from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head
 from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
-from unistyle.teachers.objects import (
-    ObjectConfig,
-    ObjectNet,
-    RandomSubjectCrop,
-    object_logits,
-    soft_iou_loss,
-    train_objects,
-)
+from unistyle.teachers.objects import object_logits
 from unistyle.teachers.saliency import SaliencyConfig, SaliencyData, _Networks, calibrate, load_or_train
-
-
-class TinyEncoder(nn.Module):
-    """Features at strides 4, 8, 16, 32 by pooling and 1 x 1 convolutions: fast, and smooth enough to check."""
-
-    channels = (4, 6, 8, 8)
-
-    def __init__(self):
-        super().__init__()
-        inputs = (3, *self.channels)
-        self.layers = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in zip(inputs, self.channels, strict=False))
-
-    def forward(self, image):
-        features, x = [], image
-        for index, layer in enumerate(self.layers):
-            x = layer(nn.functional.avg_pool2d(x, 4 if index == 0 else 2)).tanh()
-            features.append(x)
-        return features
 
 
 @pytest.fixture
@@ -151,74 +126,6 @@ def test_head_refuses_a_single_material():
     model = MaterialClassifier(TinyEncoder(), ("a",))
     with pytest.raises(ValueError, match="two materials"):
         fit_head(model, torch.rand(4, 2, model.head.in_features), torch.zeros(4).long())
-
-
-@pytest.mark.parametrize(
-    "target", [torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), torch.eye(8)[None, None]]
-)
-def test_iou_loss_has_a_gradient_on_any_target_and_is_0_when_met(target):
-    logits = torch.zeros(1, 1, 8, 8, requires_grad=True)
-    soft_iou_loss(logits.sigmoid(), target).backward()
-    assert (logits.grad.abs() > 1e-6).all()
-    assert (logits.grad.sign() == (1 - 2 * target)).all()
-    assert soft_iou_loss(target, target).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_crops_show_the_subject_and_photo_and_mask_move_together():
-    mask = torch.zeros(1, 80, 120, dtype=torch.uint8)
-    mask[:, 30:70, 40:100] = 255
-    crop = RandomSubjectCrop(48, (0.05, 0.3))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for _ in range(20):
-            image, cut = crop(tv_tensors.Image(mask.expand(3, -1, -1)), tv_tensors.Mask(mask))
-            assert cut.float().mean() >= 0.14 * 255
-            assert ((image[0] > 127) == (cut[0] > 127)).float().mean() > 0.95
-
-
-def disc(seed: int, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """A bright disc somewhere in a dark noisy frame, and its mask."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    cy, cx = (torch.rand(2, generator=generator) * side / 2 + side / 4).tolist()
-    mask = ((y - cy) ** 2 + (x - cx) ** 2 < (side / 5) ** 2).byte()
-    image = torch.rand(3, side, side, generator=generator) * 0.3 + 0.6 * mask
-    return (image * 255).byte(), mask[None] * 255
-
-
-TINY = ObjectConfig(steps=30, batch_size=4, size=64, lr=2e-2, encoder_lr=1e-2)
-
-
-def object_net() -> ObjectNet:
-    torch.manual_seed(0)
-    return ObjectNet(TinyEncoder(), width=16)
-
-
-def test_object_net_learns_leaves_the_generator_alone_and_repeats_itself():
-    pairs = [disc(i) for i in range(8)]
-    first, second = object_net(), object_net()
-    before = torch.get_rng_state()
-    train_objects(first, pairs, TINY)
-    assert torch.equal(before, torch.get_rng_state())
-    train_objects(second, pairs, TINY)
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    image, mask = disc(99)
-    found = object_logits(first, image[None].float() / 255, sides=(64,))[0] > 0
-    assert ((found & (mask > 0)).sum() / (found | (mask > 0)).sum()).item() > 0.5
-
-
-def test_every_parameter_of_the_object_net_gets_a_gradient():
-    net = object_net()
-    net(torch.rand(2, 3, 65, 71)).square().sum().backward()  # odd sizes: skips are met at their real size
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
-
-
-def test_non_finite_loss_stops_the_training():
-    net = object_net()
-    with torch.no_grad():
-        net.head.bias.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0"):
-        train_objects(net, [disc(0)], replace(TINY, steps=2))
 
 
 def test_object_logits_do_not_change_under_reflection(photos):
