@@ -1,26 +1,48 @@
-"""Whether two checkouts give the same results: digests of what their commands write, side by side.
-
-    python -m benchmarks.same_results BEFORE AFTER
-
-BEFORE and AFTER are folders of two checkouts, with the same packages installed. In each, as a user would: three plans
-of `infer.py` on the sample photos (one style; a map of two; a style photo with a mask), `bank add`, a video, and what
-onnxruntime makes of the exported file. Files are compared by their bytes, the outputs of the ONNX program by theirs.
-Exit code 1 where anything differs.
-"""
+"""Whether two checkouts give the same results, and how long they take: `python -m benchmarks.same_results`."""
 
 import argparse
 import hashlib
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 from safetensors import safe_open
 from skimage import data
+
+from unistyle.commands.arguments import argument, parser_of, read, whole_number
+from unistyle.commands.arguments import run as run_work
+from unistyle.errors import UsageError
+
+
+@dataclass
+class Settings:
+    """Whether two checkouts give the same results. In each, as a user would: three plans of `infer.py` on sample photos
+    (one style; a map of two; a style photo with a mask), `bank add`, a video, and what onnxruntime makes of the
+    exported file. Files are compared by their bytes, safetensors without the order of their header.
+
+    python -m benchmarks.same_results BEFORE AFTER
+    python -m benchmarks.same_results BEFORE AFTER --photos DATA/some200
+    """
+
+    before: Path = argument(positional=True, metavar="BEFORE")
+    """Folder of a checkout."""
+    after: Path = argument(positional=True, metavar="AFTER")
+    """Folder of another one, for which the same packages are installed."""
+    photos: Path | None = argument(None, metavar="FOLDER")
+    """Also time `infer.py` on these photos, the two checkouts in turns."""
+    rounds: int = argument(3, type=whole_number(1))
+    """How many times each is timed."""
+
 
 CHECKPOINT = "checkpoints/unistyle-materials.safetensors"
 FRAMES = 12  # of the video
@@ -49,12 +71,14 @@ def make_inputs(folder: Path) -> None:
         clip.mux(stream.encode(None))
 
 
-def run(checkout: Path, *arguments: object) -> None:
-    environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+def run(checkout: Path, *arguments: object, threads: str | None = "1") -> None:
+    """Run Python in a checkout, with one thread so that sums are taken in one order."""
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    environment |= {"OMP_NUM_THREADS": threads} if threads else {}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise UsageError(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
 def results(checkout: Path, inputs: Path, out: Path) -> dict[str, str]:
@@ -64,7 +88,7 @@ def results(checkout: Path, inputs: Path, out: Path) -> dict[str, str]:
     infer = ["infer.py", "--device", "cpu", "--save-mask"]
     run(checkout, *infer, "--samples", "--to", "stone", "--out", out / "one")
     run(checkout, *infer, "--samples", "--map", "metal=stone", "--map", "leather=wood", "--out", out / "map")
-    style = (
+    style = [
         "--to",
         inputs / "style.png",
         "--mask",
@@ -73,19 +97,11 @@ def results(checkout: Path, inputs: Path, out: Path) -> dict[str, str]:
         "0.8",
         "--color",
         "keep",
-    )
+    ]
     run(checkout, *infer, inputs / "photo.png", *style, "--out", out / "photo")
     run(checkout, *infer, inputs / "clip.mp4", "--to", "stone", "--out", out / "clip")
-    run(
-        checkout,
-        *named("bank"),
-        "add",
-        CHECKPOINT,
-        "--styles",
-        inputs / "styles",
-        "--out",
-        out / "bank.safetensors",
-    )
+    add = [*named("bank"), "add", CHECKPOINT, "--styles", inputs / "styles"]
+    run(checkout, *add, "--out", out / "bank.safetensors")
     run(checkout, *named("export"), "onnx", CHECKPOINT, "--to", "stone", "--out", out / "model.onnx")
     files = sorted(path for path in out.rglob("*") if path.suffix in (".png", ".mp4", ".safetensors"))
     found = {str(path.relative_to(out)): content(path) for path in files}
@@ -120,19 +136,34 @@ def onnx_outputs(out: Path, inputs: Path) -> dict[str, bytes]:
     return {f"model.onnx: {name}": value.tobytes() for name, value in zip(names, values, strict=True)}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
-    args = parser.parse_args()
+def time_photos(settings: Settings, sides: dict[str, Path], out: Path) -> None:
+    """Print the seconds that `infer.py` takes for a folder of photos in each checkout, in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(settings.rounds):
+        for name, checkout in sides.items():
+            start = time.perf_counter()
+            shutil.rmtree(out / "timed", ignore_errors=True)
+            command = ["infer.py", settings.photos.resolve(), "--to", "stone", "--device", "cpu"]
+            run(checkout, *command, "--out", out / "timed", threads=None)
+            seconds[name].append(time.perf_counter() - start)
+    for name, each in seconds.items():
+        print(
+            f"{name}: {statistics.median(each):.2f} s ({min(each):.2f}-{max(each):.2f}), start of Python included"
+        )
+    before, after = (statistics.median(seconds[name]) for name in ("before", "after"))
+    print(f"after / before: {after / before:.3f}")
+
+
+def compare(settings: Settings) -> int:
+    """Print what is equal and what differs; 1 where anything differs."""
+    sides = {name: getattr(settings, name).resolve() for name in ("before", "after")}
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs"
         inputs.mkdir()
         make_inputs(inputs)
-        sides = []
-        for name in ("before", "after"):
-            sides.append(results(getattr(args, name).resolve(), inputs, Path(folder) / name))
-    before, after = sides
+        before, after = (results(checkout, inputs, Path(folder) / name) for name, checkout in sides.items())
+        if settings.photos:
+            time_photos(settings, sides, Path(folder))
     names = sorted(before.keys() | after.keys())
     differing = [name for name in names if before.get(name) != after.get(name)]
     for name in names:
@@ -140,6 +171,15 @@ def main() -> int:
         print(f"{verdict:8} {before.get(name, '-'):17}{after.get(name, '-'):17}{name}")
     print(f"{len(names)} results, {len(differing)} differ")
     return int(bool(differing))
+
+
+def parser() -> argparse.ArgumentParser:
+    return parser_of("python -m benchmarks.same_results", Settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: equal; 1: something differs; 2: bad usage or input."""
+    return run_work("python -m benchmarks.same_results", lambda: compare(read(parser(), Settings, argv)))
 
 
 if __name__ == "__main__":
