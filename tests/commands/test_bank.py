@@ -217,7 +217,7 @@ def test_merge_of_two_styles_of_one_name(run, checkpoint, variant, tmp_path, cod
     code, _, errors = run("merge", checkpoint, other, "--out", out)
     assert (code, out.exists()) == (2, False)
     assert errors.startswith(
-        f"unistyle bank: error: {other}: the bank has other styles of the name 'stone'; "
+        f"unistyle bank merge: error: {other}: the bank has other styles of the name 'stone'; "
     )
     code, printed, _ = run("merge", checkpoint, other, "--replace", "--out", out)
     assert (code, printed.partition(";")[0]) == (0, "merged: stone/quarry")
@@ -349,7 +349,7 @@ def test_bad_usage(run, checkpoint, tmp_path, arguments, message):
 def test_an_output_that_cannot_be_written(run, checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = run("remove", checkpoint, "stone", "--out", tmp_path / "file" / "out.safetensors")
-    assert (code, errors.startswith("unistyle bank: error: ")) == (2, True)
+    assert (code, errors.startswith("unistyle bank remove: error: ")) == (2, True)
 
 
 def test_in_a_fresh_process_without_training_code(checkpoint):

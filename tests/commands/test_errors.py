@@ -1,18 +1,24 @@
-"""What a user can do wrong ends with one line and exit code 2, in every command; nobody sees a traceback for it."""
+"""What a user can do wrong ends with a message and exit code 2, in every command; nobody sees a traceback for it."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from experiments.__main__ import main as study
+from experiments.words import main as link_words
+from tests.helpers import annotated_folder
 from unistyle.__main__ import main
 from unistyle.commands.arguments import run
-from unistyle.errors import OutputError, ProcessLostError, UsageError
+from unistyle.errors import OutputError, ProcessLostError, UniStyleError, UsageError
 
 
 @pytest.fixture
 def folders(tmp_path):
-    """Folders that are wrong in one way each: empty; with a folder but no photo; with a photo that is broken."""
+    """Folders that are wrong in one way each: empty; with a folder but no photo; with a photo that is broken. And a
+    file that is neither settings nor weights, and one folder of annotated photos that is right."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "bare" / "stone").mkdir(parents=True)
     for material in ("stone", "wood"):
@@ -20,70 +26,139 @@ def folders(tmp_path):
             path = tmp_path / "broken" / material / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((64, 64, 3), 20 * number, np.uint8)).save(path)
+    shutil.copytree(tmp_path / "broken", tmp_path / "whole")
     (tmp_path / "broken" / "wood" / "3.png").write_bytes(b"no photo")
+    (tmp_path / "broken" / "wood" / "words.yaml").write_text("- no words")
+    (tmp_path / "bad.safetensors").write_bytes(b"[no weights" * 20)
+    annotated_folder(tmp_path / "annotated", ("metal", "stone"))
     return tmp_path
 
 
-def cases(folders, checkpoint, vgg) -> dict[str, list]:
-    out, none = folders / "out", folders / "none"
-    encoder = ["--encoder.name=mobilenetv2_050", "--encoder.pretrained=false", f"--teachers.vgg={vgg}"]
-    training = [*encoder, f"--out={out}", f"--checkpoint={out}/c.safetensors", "--data.masks=null"]
-    style = ["train", "style", f"--checkpoint={checkpoint}", f"--out={out}/c.safetensors", f"--vgg={vgg}"]
-    words = ["train", "vocabulary", f"--checkpoint={checkpoint}", f"--out={out}/c.safetensors"]
-    saliency = ["saliency", "--out", out, "--settings.encoder.pretrained=false"]
-    gatys = ["gatys", "--out", out / "a.png", "--vgg-weights", vgg, "--style"]
+def cases(folders, checkpoint, vgg) -> dict[str, tuple[list, str]]:
+    """By name: a command line that cannot be carried out, and a part of what its message says."""
+    out, none, bad = folders / "out", folders / "none", folders / "bad.safetensors"
+    empty, bare, broken, whole, data = (
+        folders / name for name in ("empty", "bare", "broken", "whole", "annotated")
+    )
+    photo, other, no_photo = (broken / "wood" / f"{i}.png" for i in (1, 2, 3))
+    infer = ["infer", "--to", "stone", "--out", out, "--checkpoint", checkpoint]
+    ended = [f"--out={out}/c.safetensors", f"--checkpoint={checkpoint}"]
+    training = [
+        "train",
+        "--encoder.name=mobilenetv2_050",
+        "--encoder.pretrained=false",
+        f"--teachers.vgg={vgg}",
+        f"--out={out}",
+        f"--checkpoint={out}/c.safetensors",
+        "--data.masks=null",
+    ]
+    style, words = ["train", "style", *ended, f"--vgg={vgg}"], ["train", "vocabulary", *ended]
+    measure = ["--data", data, "--checkpoint", checkpoint]
+    gatys = ["gatys", photo, "--style", other, "--out", out / "a.png", "--vgg-weights", vgg]
+    saliency = [
+        "saliency",
+        "--out",
+        out,
+        "--settings.encoder.pretrained=false",
+        "--settings.encoder.name=mobilenetv2_050",
+        "--cache",
+        folders / "cache",
+    ]
+    study = ["experiments", f"--out={out}", f"--checkpoint={checkpoint}"]
+    link = ["words", "--data", data, "--out", out]
     return {
-        "infer: no input": ["infer", "--to", "stone", "--out", out],
-        "infer: no such folder": ["infer", none, "--to", "stone", "--out", out, "--checkpoint", checkpoint],
-        "infer: no such checkpoint": ["infer", "--samples", "--to", "stone", "--out", out, "--checkpoint", none],
-        "train: no settings": ["train"],
-        "train: no such config": ["train", f"--config={none}.yaml"],
-        "train: no such folder": ["train", f"--data.photos={none}", *training],
-        "train: an empty folder": ["train", f"--data.photos={folders / 'empty'}", *training],
-        "train: a folder without photos": ["train", f"--data.photos={folders / 'bare'}", *training],
-        "train: a broken photo": ["train", f"--data.photos={folders / 'broken'}", "--teachers.gatys_pairs=0",
-                                  "--optimizer.steps=40", "--data.crop=32", *training],
-        "train: no such weights": ["train", f"--data.photos={folders / 'broken'}", *training, f"--teachers.vgg={none}"],
-        "train style: no such folder": [*style, f"--styles={none}"],
-        "train style: a folder without photos": [*style, f"--styles={folders / 'empty'}"],
-        "train vocabulary: no such folder": [*words, f"--photos={none}"],
-        "train vocabulary: a folder without photos": [*words, f"--photos={folders / 'bare'}"],
-        "bank: no such checkpoint": ["bank", "list", none],
-        "bank: no command": ["bank"],
-        "bank: no such folder": ["bank", "add", checkpoint, "--styles", none, "--out", out],
-        "evaluate: no such data": ["evaluate", "masks", "--data", none, "--checkpoint", checkpoint],
-        "evaluate: no such checkpoint": ["evaluate", "masks", "--data", folders, "--checkpoint", none],
-        "evaluate: no such weights": ["evaluate", "style", "--data", none, "--checkpoint", checkpoint,
-                                      "--vgg-weights", none],
-        "export: no such checkpoint": ["export", "onnx", none, "--out", out / "a.onnx"],
-        "export: another ending": ["export", "onnx", checkpoint, "--out", out / "a.txt"],
-        "demo: no such checkpoint": ["demo", "--checkpoint", none],
-        "demo: no port": ["demo", "--port", "none"],
-        "gatys: no such photo": [*gatys, none, none],
-        "gatys: a broken photo": [*gatys, folders / "broken/wood/1.png", folders / "broken/wood/3.png"],
-        "gatys: no such weights": [*gatys, folders / "broken/wood/1.png", folders / "broken/wood/2.png",
-                                   "--vgg-weights", none],
-        "saliency: nothing to do": ["saliency", "--photos", folders / "broken"],
-        "saliency: no such folder": [*saliency, "--photos", none],
-        "saliency: an empty folder": [*saliency, "--photos", folders / "empty"],
-        "saliency: a broken photo": [*saliency, "--photos", folders / "broken", "--cache", folders / "cache",
-                                     "--settings.encoder.name=mobilenetv2_050"],
-        "experiments: no such data": ["experiments", f"--data={none}", f"--out={out}", f"--checkpoint={checkpoint}"],
-        "experiments: no such study": ["experiments", f"--data={none}", f"--out={out}", "--studies=[none]"],
+        "infer: no input": (infer, "give INPUT or --samples"),
+        "infer: no such folder": ([*infer, none], "none"),
+        "infer: no such checkpoint": ([*infer, "--samples", "--checkpoint", none], "none: no such file"),
+        "infer: no such style": ([*infer, photo, "--to", "stoon"], "Did you mean 'stone'?"),
+        "infer: no such device": ([*infer, photo, "--device", "nonsense"], "device 'nonsense'"),
+        "train: no settings": (["train"], "data.photos"),
+        "train: no such config": (["train", f"--config={none}.yaml"], "none.yaml"),
+        "train: a broken config": (["train", f"--config={bad}"], "config"),
+        "train: no such setting": ([*training, f"--data.photos={broken}", "--speed=9"], "--speed"),
+        "train: no such folder": ([*training, f"--data.photos={none}"], "none"),
+        "train: an empty folder": ([*training, f"--data.photos={empty}"], "empty"),
+        "train: a folder without photos": ([*training, f"--data.photos={bare}"], "bare"),
+        "train: a broken photo": ([*training, f"--data.photos={broken}", "--teachers.gatys_pairs=0",
+                                   "--optimizer.steps=40", "--data.crop=32"], "3.png"),
+        "train: no such weights": ([*training, f"--data.photos={whole}", f"--teachers.vgg={none}"],
+                                   "no VGG-19 weights at"),
+        "train: no weights": ([*training, f"--data.photos={whole}", f"--teachers.vgg={bad}"],
+                              "no weights of VGG-19"),
+        "train style: no such folder": ([*style, f"--styles={none}"], "none"),
+        "train style: a folder without photos": ([*style, f"--styles={empty}"], "empty"),
+        "train style: no such device": ([*style, f"--styles={broken}", "--device=nonsense"], "device 'nonsense'"),
+        "train vocabulary: no such folder": ([*words, f"--photos={none}"], "none"),
+        "train vocabulary: a folder without photos": ([*words, f"--photos={bare}"], "bare"),
+        "train vocabulary: no such device": ([*words, f"--photos={broken}", "--device=nonsense"],
+                                             "device 'nonsense'"),
+        "bank: no such checkpoint": (["bank", "list", none], "none: no such file"),
+        "bank: no command": (["bank"], "list|add"),
+        "bank: no such command": (["bank", "ad"], "'ad'"),
+        "bank add: no such folder": (["bank", "add", checkpoint, "--styles", none, "--out", out], "none"),
+        "bank merge: no styles": (["bank", "merge", checkpoint, bad, "--out", out], "bad.safetensors"),
+        "bank export: no such style": (["bank", "export", checkpoint, "stoon", "--out", out], "'stone'?"),
+        "evaluate: no such data": (["evaluate", "masks", "--data", none, "--checkpoint", checkpoint], "none"),
+        "evaluate: no such split": (["evaluate", "masks", *measure, "--split", "test"], "test.txt"),
+        "evaluate: no such checkpoint": (["evaluate", "masks", "--data", data, "--checkpoint", none],
+                                         "none: no such file"),
+        "evaluate: no such weights": (["evaluate", "style", *measure, "--vgg-weights", none],
+                                      "no VGG-19 weights at"),
+        "evaluate: no weights": (["evaluate", "bank", *measure, "--vgg-weights", bad], "no weights of VGG-19"),
+        "evaluate: no such style": (["evaluate", "sheet", *measure, "--out", out / "a.png", "--styles", "stoon"],
+                                    "'stone'?"),
+        **{f"evaluate {name}: no such device": (["evaluate", name, *measure, "--device", "nonsense", *more],
+                                                "device 'nonsense'")
+           for name, more in (("style", ["--vgg-weights", vgg]), ("bank", ["--vgg-weights", vgg]), ("masks", []),
+                              ("outside", []), ("sheet", ["--out", out]), ("failures", ["--out", out]))},
+        "export: no such checkpoint": (["export", "onnx", none, "--out", out / "a.onnx"], "none: no such file"),
+        "export: another ending": (["export", "onnx", checkpoint, "--out", out / "a.txt"], ".onnx"),
+        "export check: no program": (["export", "check", checkpoint, bad, photo], "bad.safetensors"),
+        "demo: no such checkpoint": (["demo", "--checkpoint", none], "none: no such file"),
+        "demo: no port": (["demo", "--port", "none"], "a port from 1 to 65535"),
+        "demo: no such port": (["demo", "--checkpoint", checkpoint, "--port", "65536"], "a port from 1 to 65535"),
+        "demo: no such device": (["demo", "--checkpoint", checkpoint, "--device", "nonsense"], "device 'nonsense'"),
+        "gatys: no such photo": ([*gatys, none], "none"),
+        "gatys: a broken photo": ([*gatys[:3], no_photo, *gatys[4:]], "3.png"),
+        "gatys: no such weights": ([*gatys, "--vgg-weights", none], "no VGG-19 weights at"),
+        "gatys: no such device": ([*gatys, "--device", "nonsense"], "device 'nonsense'"),
+        "saliency: nothing to do": (["saliency", "--photos", broken], "give --out"),
+        "saliency: no such folder": ([*saliency, "--photos", none], "none"),
+        "saliency: an empty folder": ([*saliency, "--photos", empty], "empty"),
+        "saliency: a broken photo": ([*saliency, "--photos", broken], "3.png"),
+        "saliency: no such device": ([*saliency, "--photos", broken, "--device", "nonsense"], "device 'nonsense'"),
+        "experiments: no such data": ([*study, f"--data={none}"], "none"),
+        "experiments: no such study": ([*study, f"--data={none}", "--studies=[nothing]"], "nothing"),
+        "words: no such file": ([*link, none], "none"),
+        "words: a broken file": ([*link, no_photo.parent / "words.yaml"], "wanted words"),
     }  # fmt: skip
 
 
-NAMES = list(cases(__import__("pathlib").Path("."), "", ""))
+NAMES = list(cases(Path(), "", ""))
+PROGRAMS = {"experiments": study, "words": link_words}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_users_mistake_ends_with_one_line_and_two(name, folders, checkpoint, vgg_weights, capsys):
-    command, *rest = map(str, cases(folders, checkpoint, vgg_weights)[name])
-    code = study(rest) if command == "experiments" else main([command, *rest])
+def test_a_users_mistake_ends_with_a_message_and_two(name, folders, checkpoint, vgg_weights, capsys):
+    arguments, said = cases(folders, checkpoint, vgg_weights)[name]
+    command, *rest = map(str, arguments)
+    code = PROGRAMS[command](rest) if command in PROGRAMS else main([command, *rest])
     errors = capsys.readouterr().err
     assert code == 2, errors
     assert "Traceback" not in errors
-    assert "error: " in errors.splitlines()[-1] or "error: " in errors
+    assert said in errors.rpartition("error: ")[2]
+
+
+def test_errors_name_the_command_of_a_command(checkpoint, tmp_path, capsys):
+    assert main(["bank", "remove", str(checkpoint), "stoon", "--out", str(tmp_path / "a.safetensors")]) == 2
+    assert capsys.readouterr().err.startswith("unistyle bank remove: error: unknown style 'stoon'")
+
+
+@pytest.mark.parametrize("command", ["masks", "failures"])
+def test_auto_is_a_device_to_measure_on(command, folders, checkpoint):
+    given = ["--data", str(folders / "annotated"), "--checkpoint", str(checkpoint), "--device", "auto"]
+    more = ["--out", str(folders / "sheets")] if command == "failures" else []
+    assert main(["evaluate", command, *given, *more]) == 0
 
 
 @pytest.mark.parametrize(
@@ -93,6 +168,8 @@ def test_a_users_mistake_ends_with_one_line_and_two(name, folders, checkpoint, v
         (FileNotFoundError(2, "No such file", "a.png"), 2, "it: error: [Errno 2] No such file: 'a.png'"),
         (FloatingPointError("the term 'style' is nan"), 2, "it: error: the term 'style' is nan"),
         (ModuleNotFoundError("No module named 'onnx'", name="onnx"), 2, "pip install 'unistyle[onnx]'"),
+        (ModuleNotFoundError("No module named 'markdown'", name="markdown"), 2, "unistyle[experiments]"),
+        (UniStyleError("put it right"), 2, "it: error: put it right"),
         (OutputError("cannot write"), 1, "stopped: cannot write"),
         (ProcessLostError("another process ended"), 1, "stopped: another process ended"),
         (KeyboardInterrupt(), 130, "stopped: interrupted"),

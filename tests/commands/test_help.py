@@ -61,8 +61,22 @@ def test_every_setting_is_explained(parser):
 @pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 def test_every_command_says_what_it_does_and_shows_an_example(parser):
     assert parser.description
-    if not any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
-        assert f"\n{parser.prog} " in (parser.epilog or "")
+    examples = parser.format_help().partition("\nexamples:\n")[2].splitlines()
+    assert f"{examples[0]} ".startswith(f"  {parser.prog} ")
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+def test_descriptions_are_filled_to_the_width_of_a_terminal(parser, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    before = parser.format_help().partition("\nexamples:\n")[0]
+    description = before.partition("\n\n")[2].partition("\n\n")[0]
+    assert " ".join(description.split()) == " ".join(parser.description.split())
+    assert max(map(len, description.splitlines())) <= 80
+
+
+def test_settings_say_their_type_and_default():
+    text = " ".join(PARSERS["unistyle train style"].format_help().split())
+    assert "Photos that stand for each style. (type: int, default: 3)" in text
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["train", "style"], ["bank", "add"]])

@@ -30,7 +30,7 @@ def run(checkpoint, capsys):
 def records(out: Path) -> dict[str, dict]:
     lines = (out / "manifest.jsonl").read_text().splitlines()
     by_name = {Path(record["input"]).name: record for record in map(json.loads, lines)}
-    assert len(by_name) == len(lines), "a line a photo"
+    assert len(by_name) == len(lines), "one line per photo"
     return by_name
 
 
@@ -301,3 +301,17 @@ def test_out_that_is_a_file(run, photos):
     code, _, errors = run(photos / "a.png", out=photos / "notes.txt")
     assert code == 2
     assert "is a file" in errors
+
+
+def test_a_run_of_an_older_version_goes_on(run, photos, tmp_path):
+    """Its manifest also says that it did not compile the network."""
+    out = tmp_path / "out"
+    (photos / "broken.jpg").unlink()
+    assert run(photos, out=out)[0] == 0
+    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    for line in lines:
+        assert "compiled" not in line["settings"]
+        line["settings"]["compiled"] = False
+    (out / "manifest.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    code, printed, _ = run(photos, out=out)
+    assert (code, "0 written, 2 skipped, 0 failed" in printed) == (0, True)

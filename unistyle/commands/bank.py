@@ -1,5 +1,6 @@
 """The style bank of a checkpoint: `unistyle bank`. Weights, vocabulary and notes stay as they are."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +26,16 @@ from unistyle.styles.exemplars import bank_of, own_mask, read_exemplars, style_f
 
 @dataclass
 class Bank:
+    """What all commands of the bank take."""
+
     checkpoint: str = argument(positional=True, metavar="CHECKPOINT")
     """File, folder or hub id."""
 
 
 @dataclass
 class Changed(Bank):
+    """What the commands take that write another checkpoint."""
+
     out: Path = argument(metavar="FILE")
     """The new checkpoint."""
 
@@ -116,6 +121,7 @@ class Export(Bank):
 
 
 def show(settings: List) -> None:
+    """Print what a checkpoint finds and its styles; draw the sheet."""
     if settings.photo and not settings.sheet:
         raise UsageError("--photo is the photo of the sheet; give --sheet PNG as well")
     checkpoint = load_checkpoint(settings.checkpoint)
@@ -130,6 +136,7 @@ def show(settings: List) -> None:
 
 
 def add(settings: Add) -> int:
+    """Write the checkpoint with new styles; 1 where photos could not be used."""
     checkpoint = load_checkpoint(settings.checkpoint)
     folders = style_folders(settings.styles)
     with tqdm(total=sum(map(len, folders.values())), desc="style photos") as bar:
@@ -145,18 +152,21 @@ def add(settings: Add) -> int:
 
 
 def remove(settings: Remove) -> None:
+    """Write the checkpoint without some styles."""
     checkpoint = load_checkpoint(settings.checkpoint)
     bank = checkpoint.bank.without(*settings.styles)
     write(settings, checkpoint, bank, f"removed {', '.join(settings.styles)}")
 
 
 def rename(settings: Rename) -> None:
+    """Write the checkpoint with a style under another name."""
     checkpoint = load_checkpoint(settings.checkpoint)
     bank = checkpoint.bank.renamed(settings.old, settings.new)
     write(settings, checkpoint, bank, f"renamed {settings.old} to {settings.new}")
 
 
 def merge(settings: Merge) -> None:
+    """Write the checkpoint with the styles of others."""
     checkpoint = first = load_checkpoint(settings.checkpoint)
     for source in settings.others:
         other = _styles_of(source)
@@ -187,6 +197,7 @@ def join(checkpoint: Checkpoint, other: StyleFile, source: object, replaces: boo
 
 
 def export(settings: Export) -> None:
+    """Write a style file."""
     checkpoint = load_checkpoint(settings.checkpoint)
     bank = checkpoint.bank.only(checkpoint.bank.find(settings.style))
     path = save_style(settings.out, StyleFile(bank, code_space(checkpoint.network)))
@@ -224,7 +235,8 @@ COMMANDS: Commands = {
 }
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return parser_of_commands("unistyle bank", "The style bank of a checkpoint.", COMMANDS)
 
 

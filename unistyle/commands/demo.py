@@ -1,5 +1,6 @@
 """The page to try a checkpoint on: `unistyle demo`."""
 
+import argparse
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -30,11 +31,13 @@ class Demo:
     """auto, cpu, cuda, cuda:1, mps."""
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return parser_of("unistyle demo", Demo)
 
 
 def demo(settings: Demo) -> None:
+    """Serve the page until Ctrl-C."""
     from unistyle.restyle.pipeline import UniStyle
     from unistyle.web.layout import serve
 

@@ -1,5 +1,6 @@
 """Measuring a checkpoint on annotated photos: `unistyle evaluate`."""
 
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +48,8 @@ METHODS = ("network", "whole", "gatys", "photo", "colour")
 
 @dataclass
 class Evaluation:
+    """What all measurements take."""
+
     data: Path = argument(metavar="FOLDER")
     """Folder with image/MATERIAL/STEM.jpg, mask/MATERIAL/STEM.png, train.txt and val.txt (docs/data.md)."""
     checkpoint: str = argument(default_checkpoint(), metavar="PATH")
@@ -59,12 +62,16 @@ class Evaluation:
 
 @dataclass
 class Measured(Evaluation):
+    """What measurements take that give rows of scores."""
+
     out: Path | None = argument(None, metavar="FILE")
     """Also write one row for each photo or pair, as .csv or .json."""
 
 
 @dataclass
 class Pairs(Measured):
+    """What measurements of pairs of photo and style take."""
+
     pairs: int = argument(120, type=whole_number(1))
     """How many pairs of photo and style."""
     seed: int = 0
@@ -160,33 +167,39 @@ def method_of(settings: Style, vgg) -> Method:
 
 
 def style_rows(settings: Style) -> Iterator[Row]:
-    contents = annotated_split(settings.data, settings.split)
-    vgg = read_vgg(settings.vgg_weights).to(pick_device(settings.device))
+    """Scores of a method, one row for each pair."""
+    device, contents = pick_device(settings.device), annotated_split(settings.data, settings.split)
+    vgg = read_vgg(settings.vgg_weights).to(device)
     method = method_of(settings, vgg)
     styles = contents + annotated_split(settings.data, "train")
     pairs = make_pairs(contents, styles, settings.pairs, settings.seed)
-    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, pick_device(settings.device))
+    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, device)
 
 
 def bank_rows(settings: Bank) -> Iterator[Row]:
+    """Scores of styles of the bank, one row for each pair."""
     contents, train = annotated_split(settings.data, settings.split), annotated_split(settings.data, "train")
-    model, vgg = _model(settings), read_vgg(settings.vgg_weights).to(pick_device(settings.device))
+    model = _model(settings)
+    vgg = read_vgg(settings.vgg_weights).to(model.device)
     pairs = make_pairs(contents, contents + train, settings.pairs, settings.seed)
     exemplars = {photo_name(photo): photo for photo in contents + train}
     yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, settings.to)
 
 
 def mask_rows(settings: Masks) -> Iterator[Row]:
-    photos = annotated_split(settings.data, settings.split)
-    yield from evaluate_masks(_model(settings).network, tqdm(photos, desc="masks"), pick_device(settings.device))
+    """Scores of predicted masks, one row for each photo."""
+    photos, model = annotated_split(settings.data, settings.split), _model(settings)
+    yield from evaluate_masks(model.network, tqdm(photos, desc="masks"), model.device)
 
 
 def outside_rows(settings: Outside) -> Iterator[Row]:
+    """What differs outside the mask, one row for each photo."""
     photos, model = annotated_split(settings.data, settings.split), _model(settings)
     yield from evaluate_outside(model, tqdm(photos, desc="outside"), model.styles)
 
 
 def report(rows_of: Callable[..., Iterator[Row]], settings: Measured) -> None:
+    """Print the summary of the rows, and write them."""
     rows = list(rows_of(settings))
     print(table(rows))
     if bounded := [row for row in rows if row.get("boundary")]:
@@ -196,15 +209,17 @@ def report(rows_of: Callable[..., Iterator[Row]], settings: Measured) -> None:
 
 
 def draw_sheet(settings: Sheet) -> None:
+    """Write the sheet of photos against styles."""
     photos, model = sheet_photos(annotated_split(settings.data, settings.split)), _model(settings)
     sheet = contact_sheet(model, tqdm(photos, desc="sheet"), settings.styles or model.styles)
     save_png(sheet, settings.out)
 
 
 def draw_failures(settings: Failures) -> None:
-    photos, network = annotated_split(settings.data, settings.split), _model(settings).network
+    """Write one sheet for each kind of failure, and print which photos are on it."""
+    photos, model = annotated_split(settings.data, settings.split), _model(settings)
     failed = failures(
-        lambda image: predicted_mask(network, image.to(pick_device(settings.device))), tqdm(photos, desc="masks")
+        lambda image: predicted_mask(model.network, image.to(model.device)), tqdm(photos, desc="masks")
     )
     for kind, each in groupby(failed, key=lambda f: f.kind):
         group = list(each)
@@ -223,7 +238,8 @@ COMMANDS: Commands = {
 }
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return parser_of_commands("unistyle evaluate", "Measure a checkpoint on annotated photos.", COMMANDS)
 
 

@@ -1,5 +1,6 @@
 """Programs for elsewhere: `unistyle export`."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ from unistyle.files.photos import read_image
 
 @dataclass
 class Export:
+    """What both kinds of program take."""
+
     checkpoint: str = argument(positional=True, metavar="CHECKPOINT")
     """File, folder or hub id."""
     out: Path = argument(metavar="FILE")
@@ -57,6 +60,7 @@ class Check:
 
 
 def write(export: Callable[..., Path], settings: Export) -> None:
+    """Write the program, and say how large it is."""
     path = export(load_checkpoint(settings.checkpoint), settings.out, settings.to)
     what = settings.to or "any style of the bank, or other codes"
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, for {what}")
@@ -86,7 +90,8 @@ COMMANDS: Commands = {
 }
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return parser_of_commands("unistyle export", "Write a checkpoint as a program for elsewhere.", COMMANDS)
 
 

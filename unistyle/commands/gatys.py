@@ -1,5 +1,6 @@
 """The optimisation by itself: `unistyle gatys`."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,11 +54,13 @@ class Gatys:
     """auto, cpu, cuda, cuda:1, mps."""
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return parser_of("unistyle gatys", Gatys)
 
 
 def gatys(settings: Gatys) -> None:
+    """Restyle each photo, and write it."""
     several = len(settings.photo) > 1
     if several and (settings.mask or settings.out.suffix):
         raise UsageError("several photos need a folder as --out and take no --mask")

@@ -103,6 +103,7 @@ class Infer:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     p = parser_of("unistyle infer", Infer)
     p.add_argument("--version", action="version", version=__version__, help="Print the version and end.")
     return p

@@ -1,5 +1,6 @@
 """The saliency teacher by itself: `unistyle saliency`."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -48,11 +49,13 @@ class Saliency:
     """How the networks are trained."""
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The parser of this command."""
     return settings_parser(Saliency, "unistyle saliency")
 
 
 def saliency(given: Saliency) -> None:
+    """Train the teacher as far as its cache does not hold it, write the masks, print the table."""
     if not (given.out or given.masks):
         raise UsageError("nothing to do: give --out for masks, --masks for a table, or both")
     device, config = pick_device(given.device), given.settings

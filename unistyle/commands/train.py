@@ -14,6 +14,7 @@ def parse(argv: Sequence[str] | None = None) -> TrainConfig:
 
 
 def joint(argv: Sequence[str]) -> None:
+    """Train everything; the settings are TrainConfig."""
     config = parse(argv)
     from unistyle.training.trainer import train  # heavy: after the settings are known to be right
 
@@ -21,6 +22,7 @@ def joint(argv: Sequence[str]) -> None:
 
 
 def style(argv: Sequence[str]) -> int:
+    """Fit new styles; the settings are StyleConfig."""
     config = read_settings(StyleConfig, "unistyle train style", argv)
     from unistyle.training.new_styles import train_styles
 
@@ -28,6 +30,7 @@ def style(argv: Sequence[str]) -> int:
 
 
 def vocabulary(argv: Sequence[str]) -> int:
+    """Train new materials; the settings are VocabularyConfig."""
     config = read_settings(VocabularyConfig, "unistyle train vocabulary", argv)
     from unistyle.training.new_materials import train_vocabulary
 
