@@ -18,6 +18,7 @@ from unistyle.commands.arguments import (
     run_command,
     whole_number,
 )
+from unistyle.commands.evaluate_scenes import Scenes, score_scenes
 from unistyle.devices import pick_device
 from unistyle.evaluation.failures import failure_sheet, failures
 from unistyle.evaluation.measures import (
@@ -233,6 +234,7 @@ COMMANDS: Commands = {
     "bank": (Bank, partial(report, bank_rows)),
     "masks": (Masks, partial(report, mask_rows)),
     "outside": (Outside, partial(report, outside_rows)),
+    "scenes": (Scenes, score_scenes),
     "sheet": (Sheet, draw_sheet),
     "failures": (Failures, draw_failures),
 }

@@ -34,6 +34,18 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def columns(rows: Sequence[Row]) -> str:
+    """Rows as text, with one column for each row and one line for each score. The first value of a row is its title."""
+    title, *scores = rows[0]
+    width = 2 + max(len(str(row[title])) for row in rows)
+    lines = [f"{'':12}" + "".join(f"{row[title]:>{width}}" for row in rows)]
+    for score in scores:
+        values = [row[score] for row in rows]
+        shown = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
+        lines.append(f"{score:12}" + "".join(f"{value:>{width}}" for value in shown))
+    return "\n".join(lines)
+
+
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write rows as CSV, or together with their summary as JSON. The suffix of the path decides."""
     with atomic(path) as temporary, temporary.open("w", newline="") as file:
