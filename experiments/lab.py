@@ -10,10 +10,10 @@ from torch import Tensor
 
 from experiments.cache import Results
 from experiments.config import ExperimentConfig
-from experiments.judges import MaterialJudge
 from unistyle.checkpoint.checkpoint import locate
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.transfer import read_sized
+from unistyle.evaluation.judges import RESNET18, Probe
 from unistyle.evaluation.pairs import annotated_split, photo_name
 from unistyle.files.digest import digest, file_digest
 from unistyle.network.encoder import EncoderConfig
@@ -85,9 +85,9 @@ class Lab:
         return load_or_train(data, config.saliency_cache, settings, Bars(), config.device)
 
     @cached_property
-    def judge(self) -> MaterialJudge:
+    def judge(self) -> Probe:
         """The independent classifier, fitted on `train`."""
-        judge = MaterialJudge(self.config.judge, self.materials).to(self.config.device)
+        judge = Probe(RESNET18, (1, 2, 3), self.materials, self.config.judge).to(self.config.device)
         judge.fit([self.sized(p) for p in self.photos["train"]], [p.label for p in self.photos["train"]])
         return judge
 

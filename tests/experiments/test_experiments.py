@@ -12,7 +12,6 @@ from experiments import plots, report, study
 from experiments.__main__ import parse
 from experiments.cache import Results
 from experiments.config import ExperimentConfig, GatysSubset, Onomatopoeia
-from experiments.judges import MaterialJudge
 from experiments.lab import HIGH, LOW, Lab
 from experiments.studies import onomatopoeia
 from experiments.studies.resegmentation import SLIDES, claims, subset
@@ -169,11 +168,6 @@ def test_a_word_without_photos_is_refused(data, checkpoint, tmp_path):
                               onomatopoeia=words)  # fmt: skip
     with pytest.raises(FileNotFoundError, match=r"no photos in .*leather"):
         study.run(config)
-
-
-def test_the_judge_needs_its_weights():
-    with pytest.raises(FileNotFoundError, match="no weights none"):
-        MaterialJudge("none", MATERIALS)
 
 
 def test_words_are_restyled_as_words(data, checkpoint, tmp_path, monkeypatch):

@@ -12,12 +12,12 @@ from torch import nn
 from tests.teachers.making import TinyEncoder, disc, object_net
 from unistyle.commands.saliency import main
 from unistyle.data.labelled import hold_out, material_photos
-from unistyle.evaluation.saliency import score_table
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold
 from unistyle.network.encoder import EncoderConfig
 from unistyle.teachers.classifier import LEVELS, MaterialClassifier, fit_head
+from unistyle.teachers.comparison import score_table
 from unistyle.teachers.maps import distinct, refine, rivals_of, simonyan
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 from unistyle.teachers.objects import object_logits

@@ -18,6 +18,7 @@ from unistyle.commands.arguments import (
     run_command,
     whole_number,
 )
+from unistyle.commands.evaluate_judges import Judges, ask
 from unistyle.commands.evaluate_scenes import Scenes, score_scenes
 from unistyle.devices import pick_device
 from unistyle.evaluation.failures import failure_sheet, failures
@@ -235,6 +236,7 @@ COMMANDS: Commands = {
     "masks": (Masks, partial(report, mask_rows)),
     "outside": (Outside, partial(report, outside_rows)),
     "scenes": (Scenes, score_scenes),
+    "judges": (Judges, ask),
     "sheet": (Sheet, draw_sheet),
     "failures": (Failures, draw_failures),
 }

@@ -10,7 +10,7 @@ from unistyle.commands.arguments import read_settings, run, settings_parser
 from unistyle.data.labelled import material_photos, materials_of, split_photos
 from unistyle.devices import pick_device
 from unistyle.errors import UsageError
-from unistyle.evaluation.saliency import compare, with_masks
+from unistyle.teachers.comparison import compare, with_masks
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
 

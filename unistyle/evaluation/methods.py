@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from unistyle.data.transfer import Transfer
+from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.network.composite import composite
 from unistyle.network.model import UniStyleNetwork
+from unistyle.restyle.pipeline import UniStyle
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig, recolour, restyle
 
@@ -25,6 +27,16 @@ def network_method(network: UniStyleNetwork, strength: float = 1.0) -> Method:
     def run(transfer: Transfer) -> Tensor:
         codes = network.encode_style(transfer.style, transfer.style_region)
         return network(transfer.photo, codes, transfer.region, strength=strength).image
+
+    return run
+
+
+def public_method(model: UniStyle, strength: float = 1.0) -> Method:
+    """The public call as users make it: 8 bits in and out, and the network finds the style's region by itself."""
+
+    def run(transfer: Transfer) -> Tensor:
+        photo, style, mask = (to_pil(x[0]) for x in (transfer.photo, transfer.style, transfer.region))
+        return to_tensor(model.restyle(photo, to=style, mask=mask, strength=strength).image)[None]
 
     return run
 

@@ -1,6 +1,7 @@
 """Material classifier from image-level labels: the encoder, pooled moments of its levels, a linear head."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -59,8 +60,14 @@ def pooled_features(
     return torch.stack(rows)
 
 
+class Headed(Protocol):
+    """A model whose answer is a linear head on pooled features."""
+
+    head: nn.Linear
+
+
 def fit_head(
-    model: MaterialClassifier, features: Tensor, labels: Tensor, decay: float = 1e-3, iterations: int = 200
+    model: Headed, features: Tensor, labels: Tensor, decay: float = 1e-3, iterations: int = 200
 ) -> None:
     """Fit the linear head on features `n 2 d` and labels `n`, in place: softmax regression with an L2 penalty of
     `decay` on the weights of standardised features, by L-BFGS from zero, hence without any chance in it."""
