@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.helpers import TinyVGG
-from unistyle.commands import evaluate, evaluate_judges
+from unistyle.commands import evaluate
+from unistyle.commands.evaluation import judges as evaluate_judges
 from unistyle.evaluation.judges import MaterialJudge, ObjectJudge, Probe, two_judges
 from unistyle.evaluation.judging import at_longest, fitted, judge_accuracy, judged_rows, working
 from unistyle.evaluation.methods import photo_method, public_method

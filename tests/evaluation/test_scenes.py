@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.helpers import make_network, make_photo
 from unistyle.commands import evaluate
+from unistyle.data.composites import composites
 from unistyle.errors import ImageError
-from unistyle.evaluation.composites import composites
 from unistyle.evaluation.pairs import annotated_split
 from unistyle.evaluation.rows import columns
 from unistyle.evaluation.scenes import (

@@ -18,8 +18,9 @@ from unistyle.commands.arguments import (
     run_command,
     whole_number,
 )
-from unistyle.commands.evaluate_judges import Judges, ask
-from unistyle.commands.evaluate_scenes import Scenes, score_scenes
+from unistyle.commands.evaluation.blind import Blind, blind
+from unistyle.commands.evaluation.judges import Judges, ask
+from unistyle.commands.evaluation.scenes import Scenes, score_scenes
 from unistyle.devices import pick_device
 from unistyle.evaluation.failures import failure_sheet, failures
 from unistyle.evaluation.measures import (
@@ -237,6 +238,7 @@ COMMANDS: Commands = {
     "outside": (Outside, partial(report, outside_rows)),
     "scenes": (Scenes, score_scenes),
     "judges": (Judges, ask),
+    "blind": (Blind, blind),
     "sheet": (Sheet, draw_sheet),
     "failures": (Failures, draw_failures),
 }

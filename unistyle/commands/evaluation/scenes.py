@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from unistyle.checkpoint.shipped import default_checkpoint
 from unistyle.commands.arguments import argument, whole_number
+from unistyle.data.composites import composites
 from unistyle.devices import pick_device
 from unistyle.errors import UsageError
-from unistyle.evaluation.composites import composites
 from unistyle.evaluation.pairs import annotated_split
 from unistyle.evaluation.rows import columns, write_rows
 from unistyle.evaluation.scenes import (

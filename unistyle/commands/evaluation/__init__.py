@@ -1,0 +1,1 @@
+"""Commands of `unistyle evaluate` that are modules of their own."""
