@@ -1,12 +1,24 @@
 """Scores against references, definitions and known extremes."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from tests.helpers import TinyVGG, make_job
+from unistyle.data.transfer import Transfer
 from unistyle.evaluation.rows import summary
-from unistyle.evaluation.scores import changed, mask_scores, rim, shading, style_scores
+from unistyle.evaluation.scores import (
+    changed,
+    large_structure,
+    mask_scores,
+    patch_distance,
+    rim,
+    shading,
+    size_distance,
+    style_scores,
+)
 from unistyle.maths.features import content_distance, gram, gram_distance, periodic_energy
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import STYLE_LAYERS
@@ -152,3 +164,51 @@ def test_a_region_without_an_edge_has_no_rim(half):
     rows = [{"rim": float("nan"), "x": 1.0}, {"rim": 0.5, "x": 2.0}]
     assert summary(rows[:1])["rim"]["n"] == 0
     assert (summary(rows)["rim"]["median"], summary(rows)["rim"]["n"]) == (0.5, 1)
+
+
+def tiled(pattern: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    return pattern.repeat(1, 1, rows, columns)
+
+
+def test_large_structure_is_one_for_the_photo_and_none_for_the_style(vgg):
+    job = make_job(64, 64)
+    assert large_structure(vgg, job, job.photo) == pytest.approx(1)
+    whole = torch.ones(1, 1, 64, 64)
+    same = Transfer(job.photo, job.photo.flip(1), whole, whole)
+    assert large_structure(vgg, same, same.style) == pytest.approx(0, abs=1e-6)
+
+
+def test_patches_of_a_repeated_tile_are_those_of_the_tile():
+    """Sorted projections do not depend on how often each patch comes."""
+    tile = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    # Sides at which every place of the tile has equally many patches: 22 and 46 positions at a quarter, less 6.
+    photo, result = torch.rand(1, 3, 88, 88), tiled(tile, 3, 3)[..., :88, :88]
+    ones = lambda x: torch.ones_like(x[:, :1])  # noqa: E731
+    transfer = Transfer(photo, tiled(tile, 6, 6)[..., :184, :184], ones(photo), torch.ones(1, 1, 184, 184))
+    assert patch_distance(transfer, result) < 0.05
+    assert patch_distance(transfer, photo) == pytest.approx(1)
+    exact = Transfer(photo, result, ones(photo), ones(photo))
+    assert patch_distance(exact, result) == 0
+    shifted = patch_distance(exact, (result + 0.1).clamp(0, 1))
+    assert 0.05 < shifted < patch_distance(exact, torch.zeros_like(result))
+
+
+def test_patches_count_inside_the_region_alone():
+    style, region = torch.rand(1, 3, 96, 96), torch.zeros(1, 1, 96, 96)
+    region[..., 32:] = 1
+    result = style.clone()
+    result[..., :28] = 0
+    transfer = Transfer(torch.zeros_like(style), style, region, region)
+    assert patch_distance(transfer, result) == 0
+    tiny = torch.zeros_like(region)
+    tiny[..., :8, :8] = 1
+    assert math.isnan(patch_distance(transfer._replace(region=tiny), result))
+
+
+def test_results_of_several_sizes(vgg):
+    job = make_job(64, 64)
+    results = [job.photo, job.photo.clone(), job.photo.flip(1)]
+    assert size_distance(vgg, job.region, results[:2]) == 0
+    other = size_distance(vgg, job.region, [results[0], results[2]])
+    assert other > 0
+    assert size_distance(vgg, job.region, results) == pytest.approx(other), "the largest counts"

@@ -12,7 +12,7 @@ from unistyle.evaluation.judges import MaterialJudge, ObjectJudge
 from unistyle.evaluation.methods import Method
 from unistyle.evaluation.pairs import SIZE, Pair, load_pair, photo_name
 from unistyle.evaluation.rows import Row
-from unistyle.evaluation.scores import style_scores
+from unistyle.evaluation.scores import large_structure, patch_distance, size_distance, style_scores
 from unistyle.files.atomic import kept
 from unistyle.files.digest import digest, file_digest
 from unistyle.maths.resizing import to_size
@@ -80,11 +80,13 @@ def judged_rows(
     - `new`, `old`: 1 where the judge names the region as the style's material, or as the photo's own.
     - `probability`: what the judge gives the style's material.
     - `object`: how much the result shows what the photo shows; see `ObjectJudge`.
+    - `large`: Gram distance of large structure; see `large_structure`.
+    - `patches`: distance of the distributions of patches; see `patch_distance`.
     - SCORES: as in `style_scores`.
     """
     for pair in pairs:
         wanted = load_pair(pair)
-        result = to_size(method(working(pair, longest)), wanted.photo.shape[-2:], antialias=True).clamp(0, 1)
+        result = judged_result(pair, method, longest, wanted)
         given = judge(result, wanted.region)[0]
         named = int(given.argmax())
         row: Row = {"photo": photo_name(pair.content), "style": photo_name(pair.style)}
@@ -92,4 +94,19 @@ def judged_rows(
         row |= {"probability": given[pair.style.label].item()}
         row |= {"object": objects(result, wanted.photo).item()}
         scores = style_scores(vgg, wanted, result)
+        row |= {"large": large_structure(vgg, wanted, result), "patches": patch_distance(wanted, result)}
         yield row | {name: scores[name] for name in SCORES}
+
+
+def judged_result(pair: Pair, method: Method, longest: int, wanted: Transfer) -> Tensor:
+    """The result for a photo with a longer side of `longest` pixels, at the size at which it is judged."""
+    return to_size(method(working(pair, longest)), wanted.photo.shape[-2:], antialias=True).clamp(0, 1)
+
+
+def size_rows(pairs: Iterable[Pair], method: Method, vgg: nn.Module, sizes: Sequence[int]) -> Iterator[Row]:
+    """`size_distance` of each pair, between photos with longer sides of these pixels."""
+    for pair in pairs:
+        wanted = load_pair(pair)
+        results = [judged_result(pair, method, longest, wanted) for longest in sizes]
+        names: Row = {"photo": photo_name(pair.content), "style": photo_name(pair.style)}
+        yield names | {"sizes": size_distance(vgg, wanted.region, results)}

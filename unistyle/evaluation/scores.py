@@ -1,6 +1,6 @@
 """Scores of one restyled photo against its style and against the photo it was, and of one mask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -94,6 +94,63 @@ def _periodic(result: Tensor, transfer: Transfer, period: int) -> Tensor:
     found = periodic_energy(result, transfer.region, period)
     own = periodic_energy(transfer.style, transfer.style_region, period)
     return found / own.clamp_min(1e-9)
+
+
+@torch.no_grad()
+def large_structure(vgg: nn.Module, transfer: Transfer, result: Tensor) -> float:
+    """Gram distance to the style at relu4_1 of pictures at half size, divided by that of the untouched photo. What it
+    sees is twice as large as in `style_scores`: planks and leaves rather than grain."""
+    half = [F.avg_pool2d(x, 2) for x in (result, *transfer)]
+    image, photo, style, region, style_region = half
+    grams = []
+    for x, w in ((image, region), (photo, region), (style, style_region)):
+        f = vgg(x)[CONTENT_LAYER]
+        grams.append(gram(f, resize_regions(w, f.shape[-2:])))
+    after, before = (gram_distance(g, grams[2]) for g in grams[:2])
+    return float((after / before.clamp_min(EPS)).mean())
+
+
+def patch_distance(transfer: Transfer, result: Tensor, side: int = 7, directions: int = 128) -> float:
+    """Sliced Wasserstein distance between the patches of result and style, at a quarter of their size and inside their
+    regions, divided by that of the untouched photo; not a number where a region holds no whole patch.
+
+    Source: Rabin et al., "Wasserstein Barycenter and Its Application to Texture Mixing", section 2: distributions are
+    compared along random directions, always the same ones, by their sorted projections.
+    """
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.randn(3 * side * side, directions, generator=generator).to(result.device)
+    axes = axes / axes.norm(dim=0)
+    sides = (
+        (result, transfer.region),
+        (transfer.photo, transfer.region),
+        (transfer.style, transfer.style_region),
+    )
+    got, before, wanted = (_quantiles(F.avg_pool2d(x, 4), F.avg_pool2d(w, 4), axes, side) for x, w in sides)
+    return float((got - wanted).abs().mean() / (before - wanted).abs().mean().clamp_min(EPS))
+
+
+def _quantiles(image: Tensor, region: Tensor, axes: Tensor, side: int, count: int = 256) -> Tensor:
+    """Sorted projections `count n` of the patches that lie inside the region; not a number where there are none."""
+    patches = F.unfold(image, side)[0].T
+    inside = -F.max_pool2d(-region, side, 1).flatten() > 0.5
+    if not inside.any():
+        return torch.full((count, axes.shape[1]), torch.nan)
+    return (patches[inside] @ axes).quantile(torch.linspace(0, 1, count, device=image.device), dim=0)
+
+
+@torch.no_grad()
+def size_distance(vgg: nn.Module, region: Tensor, results: Sequence[Tensor]) -> float:
+    """How unlike the results of one photo and style at several sizes are, all reduced to one: the largest Gram distance
+    inside the region between the first and another, the mean over the layers; 0 for the same look at every size."""
+    features = [vgg(x) for x in results]
+    grams = [
+        [gram(f[layer], resize_regions(region, f[layer].shape[-2:])) for layer in STYLE_LAYERS]
+        for f in features
+    ]
+    return max(
+        float(torch.stack([gram_distance(a, b).mean() for a, b in zip(other, grams[0], strict=True)]).mean())
+        for other in grams[1:]
+    )
 
 
 def shading(result: Tensor, photo: Tensor, region: Tensor, blur: int = 16) -> Tensor:

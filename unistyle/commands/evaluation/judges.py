@@ -11,7 +11,7 @@ from unistyle.commands.arguments import argument, number, whole_number
 from unistyle.data.labelled import materials_of
 from unistyle.devices import pick_device
 from unistyle.evaluation.judges import ObjectJudge, two_judges
-from unistyle.evaluation.judging import fitted, judge_accuracy, judged_rows
+from unistyle.evaluation.judging import fitted, judge_accuracy, judged_rows, size_rows
 from unistyle.evaluation.methods import Method, gatys_method, photo_method, public_method, whole_method
 from unistyle.evaluation.pairs import annotated_split, make_pairs
 from unistyle.evaluation.rows import Row, columns, summary, write_rows
@@ -96,6 +96,10 @@ def ask(settings: Judges) -> None:
             rows.append(named | row)
         table.append(_means(title, own))
     print(columns(table))
+    if len(settings.sizes) > 1 and "network" in settings.methods:
+        own = list(size_rows(tqdm(pairs, desc="sizes"), public_method(model), vgg, settings.sizes))
+        middle = summary(own)["sizes"]["median"]
+        print(f"sizes alike: median Gram distance between {settings.sizes[0]} px and the others {middle:.3f}")
     if settings.out:
         write_rows(rows, settings.out)
 
