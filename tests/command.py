@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from tests.helpers import ROOT
+
+# For the processes that start anew and have no settings of pytest.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["infer"])
+FORKS.set_forkserver_preload(["unistyle.commands.infer"])
 PATIENCE = 60  # seconds after which something hangs
 
 
@@ -29,7 +30,7 @@ def _command(arguments: list[str], log: Path, environment: dict[str, str]) -> No
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.environ.update(environment)
-    import infer
+    from unistyle.commands import infer
 
     sys.exit(infer.main(arguments))
 
