@@ -98,6 +98,10 @@ def cases(folders, checkpoint, vgg) -> dict[str, tuple[list, str]]:
         "bank add: no such folder": (["bank", "add", checkpoint, "--styles", none, "--out", out], "none"),
         "bank merge: no styles": (["bank", "merge", checkpoint, bad, "--out", out], "bad.safetensors"),
         "bank export: no such style": (["bank", "export", checkpoint, "stoon", "--out", out], "'stone'?"),
+        "evaluate: rows of no kind": (
+            ["evaluate", "masks", *measure, "--out", out / "a.txt"],
+            "wanted a name that ends in .csv or .json",
+        ),
         "evaluate: no such data": (["evaluate", "masks", "--data", none, "--checkpoint", checkpoint], "none"),
         "evaluate: no such split": (["evaluate", "masks", *measure, "--split", "test"], "test.txt"),
         "evaluate: no such checkpoint": (["evaluate", "masks", "--data", data, "--checkpoint", none],

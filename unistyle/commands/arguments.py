@@ -54,6 +54,23 @@ def whole_number(low: int) -> Callable[[str], int]:
     return number(int, low, what=f"a whole number from {low} up")
 
 
+def file_of(*suffixes: str) -> Callable[[str], Path]:
+    """The type of an argument that is a file with one of these endings."""
+
+    def parse(text: str) -> Path:
+        path = Path(text)
+        if path.suffix not in suffixes:
+            raise argparse.ArgumentTypeError(
+                f"got {text!r}; wanted a name that ends in {' or '.join(suffixes)}"
+            )
+        return path
+
+    return parse
+
+
+ROWS = file_of(".csv", ".json")  # of scores
+
+
 def parser_of(program: str, kind: type) -> argparse.ArgumentParser:
     """The parser of one command, whose settings are the dataclass `kind`."""
     return _filled(argparse.ArgumentParser(prog=program, **_described(kind)), kind)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from unistyle.checkpoint.shipped import default_checkpoint
 from unistyle.commands.arguments import (
+    ROWS,
     Commands,
     argument,
     number,
@@ -67,7 +68,7 @@ class Evaluation:
 class Measured(Evaluation):
     """What measurements take that give rows of scores."""
 
-    out: Path | None = argument(None, metavar="FILE")
+    out: Path | None = argument(None, type=ROWS, metavar="FILE")
     """Also write one row for each photo or pair, as .csv or .json."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from unistyle.checkpoint.shipped import default_checkpoint
-from unistyle.commands.arguments import argument, number, whole_number
+from unistyle.commands.arguments import ROWS, argument, number, whole_number
 from unistyle.data.labelled import materials_of
 from unistyle.devices import pick_device
 from unistyle.evaluation.judges import ObjectJudge, two_judges
@@ -57,7 +57,7 @@ class Judges:
     """Weights of VGG-19 as safetensors. Without it they come from the hub."""
     cache: Path = argument(Path("cache/judges"), metavar="FOLDER")
     """Where the fitted judges, and results of the Gatys method, are kept."""
-    out: Path | None = argument(None, metavar="FILE")
+    out: Path | None = argument(None, type=ROWS, metavar="FILE")
     """Also write one row for each method and pair, as .csv or .json."""
 
 

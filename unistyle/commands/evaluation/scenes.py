@@ -8,7 +8,7 @@ import yaml
 from tqdm import tqdm
 
 from unistyle.checkpoint.shipped import default_checkpoint
-from unistyle.commands.arguments import argument, whole_number
+from unistyle.commands.arguments import ROWS, argument, whole_number
 from unistyle.data.composites import composites
 from unistyle.devices import pick_device
 from unistyle.errors import UsageError
@@ -47,7 +47,7 @@ class Scenes:
     """File, folder or hub id."""
     device: str = "cpu"
     """auto, cpu, cuda, cuda:1, mps."""
-    out: Path | None = argument(None, metavar="FILE")
+    out: Path | None = argument(None, type=ROWS, metavar="FILE")
     """Also write one row for each set, as .csv or .json."""
 
 
