@@ -33,7 +33,7 @@ def arguments(checkpoint, tmp_path_factory) -> list:
 @pytest.fixture(scope="module")
 def alone(arguments, tmp_path_factory) -> dict[str, bytes]:
     """What a single process writes. It is one of its own, as users have it: in the process of the tests, whose memory
-    and libraries many tests have used before, single values once came out differently."""
+    and libraries many tests have used before, some files once came out differently."""
     out = tmp_path_factory.mktemp("alone")
     process = command.start([*arguments, "--device", "cpu", "--out", out], out.with_name("alone.log"))
     assert command.end(process) == 0
