@@ -32,7 +32,7 @@ from unistyle.commands.train import parse
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.errors import UsageError
 from unistyle.evaluation.measures import evaluate_bank, evaluate_masks, evaluate_style
-from unistyle.evaluation.methods import network_method
+from unistyle.evaluation.methods import public_method
 from unistyle.evaluation.pairs import annotated_split, make_pairs, photo_name
 from unistyle.evaluation.rows import Row, summary
 from unistyle.files.atomic import atomic
@@ -99,7 +99,7 @@ def scores(checkpoint: str, data: Path, vgg: VGG19, pairs: int) -> dict[str, flo
     model = UniStyle.from_pretrained(checkpoint)
     contents, train = (annotated_split(data, split) for split in ("val", "train"))
     chosen = make_pairs(contents, contents + train, pairs, seed=0)
-    rows = list(evaluate_style(tqdm(chosen, desc="style"), network_method(model.network), vgg))
+    rows = list(evaluate_style(tqdm(chosen, desc="style"), public_method(model), vgg))
     result = {name: x["median"] for name, x in summary(rows).items()}
     exemplars = {photo_name(photo): photo for photo in contents + train}
     bank = list(evaluate_bank(model, tqdm(chosen[: pairs // 2], desc="bank"), exemplars, vgg))

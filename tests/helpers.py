@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from unistyle.data.transfer import Transfer
+from unistyle.files.digest import digest
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.vgg import STYLE_LAYERS
@@ -23,6 +24,13 @@ def make_photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
     y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]  # fmt: skip
     base = np.stack([x, y, (x > 0.4) & (y > 0.3)], axis=-1) * 230
     return Image.fromarray((base + rng.integers(0, 25, base.shape)).astype(np.uint8))
+
+
+def pictures(folder: Path) -> dict[str, str]:
+    """What the PNGs of a folder show, as a digest of their pixels. Their bytes depend on which zlib a process loaded
+    first, and pytest would compare long ones for an hour where they differ."""
+    each = ((path.name, Image.open(path)) for path in folder.glob("*.png"))
+    return {name: digest(image.mode, image.size, image.tobytes()) for name, image in each}
 
 
 def annotated_folder(root: Path, materials: tuple[str, ...]) -> Path:

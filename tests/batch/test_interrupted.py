@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 
 import unistyle.batch.runner
 from tests import command
-from tests.helpers import make_photo
+from tests.helpers import make_photo, pictures
 from unistyle.commands import infer
 
 pytestmark = pytest.mark.slow
@@ -36,26 +37,22 @@ def arguments(checkpoint, tmp_path_factory) -> list:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(arguments, tmp_path_factory) -> dict[str, bytes]:
+def undisturbed(arguments, tmp_path_factory) -> dict[str, str]:
     out = tmp_path_factory.mktemp("undisturbed")
     assert run(arguments, out) == 0
-    return results(out)
+    return pictures(out)
 
 
 def run(arguments: list, out: Path) -> int:
     return infer.main([str(a) for a in [*arguments, "--out", out]])
 
 
-def results(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in out.glob("*.png")} if out.exists() else {}
-
-
 def number(out: Path) -> int:
     return len(list(out.glob("*.png")))
 
 
-def check_finished(out: Path, undisturbed: dict[str, bytes]) -> None:
-    assert results(out) == undisturbed
+def check_finished(out: Path, undisturbed: dict[str, str]) -> None:
+    assert pictures(out) == undisturbed
     lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert sorted(Path(line["output"]).name for line in lines) == [f"{i:02}.png" for i in range(COUNT)]
     assert {line["status"] for line in lines} <= {"written", "skipped"}
@@ -103,7 +100,8 @@ def test_interrupts_finish_the_photos_in_work(arguments, undisturbed, tmp_path, 
     process = start_and_wait(arguments, out)
     os.kill(process.pid, sent)
     time.sleep(0.02)
-    os.kill(process.pid, sent)  # as from a terminal and once more from a launcher
+    with suppress(ProcessLookupError):  # which may have ended already
+        os.kill(process.pid, sent)  # as from a terminal and once more from a launcher
     assert command.end(process) == 130
     assert "stopped: interrupted" in log.read_text()
     assert "Traceback" not in log.read_text()

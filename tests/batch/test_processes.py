@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests import command
-from tests.helpers import make_photo
+from tests.helpers import make_photo, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -31,17 +31,12 @@ def arguments(checkpoint, tmp_path_factory) -> list:
 
 
 @pytest.fixture(scope="module")
-def alone(arguments, tmp_path_factory) -> dict[str, bytes]:
-    """What a single process writes. It is one of its own, as users have it: in the process of the tests, whose memory
-    and libraries many tests have used before, some files once came out differently."""
+def alone(arguments, tmp_path_factory) -> dict[str, str]:
+    """What a single process writes."""
     out = tmp_path_factory.mktemp("alone")
     process = command.start([*arguments, "--device", "cpu", "--out", out], out.with_name("alone.log"))
     assert command.end(process) == 0
-    return results(out)
-
-
-def results(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in out.glob("*.png")}
+    return pictures(out)
 
 
 def launch(number: int, arguments: list, log: Path) -> subprocess.Popen:
@@ -70,7 +65,7 @@ def test_accelerate_launch(arguments, alone, tmp_path):
     assert "2 processes" in printed
     assert f"{COUNT} written, 0 skipped, 0 failed" in printed
     assert f"{COUNT // 2}/{COUNT // 2}" in printed  # each has done its half
-    assert results(tmp_path / "out") == alone
+    assert pictures(tmp_path / "out") == alone
     assert statuses(tmp_path / "out") == ["written"] * COUNT
 
 
@@ -87,7 +82,7 @@ def test_a_process_that_is_killed_takes_only_its_current_photos(arguments, alone
     assert 0 < len(finished) < COUNT
     again = command.start_together(2, [*arguments, "--out", out], log)
     assert [command.end(each) for each in again] == [0, 0]
-    assert results(out) == alone
+    assert pictures(out) == alone
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
     assert sorted(statuses(out)) == ["skipped"] * len(finished) + ["written"] * (COUNT - len(finished))
 
@@ -101,9 +96,9 @@ def test_the_others_end_when_one_is_gone(arguments, alone, tmp_path):
     assert [command.end(each) for each in processes] == [1, -signal.SIGKILL]
     assert "another process ended" in log.read_text()
     assert "Traceback" not in log.read_text()
-    assert COUNT / 2 < len(results(out)) < COUNT
+    assert COUNT / 2 < len(pictures(out)) < COUNT
     assert command.end(command.start([*arguments, "--device", "cpu", "--out", out], log)) == 0
-    assert results(out) == alone
+    assert pictures(out) == alone
     assert len(statuses(out)) == COUNT
 
 
@@ -113,7 +108,7 @@ def test_four_processes_and_a_photo_that_fails(arguments, alone, tmp_path):
     processes = command.start_together(4, given, tmp_path / "log")
     assert [command.end(each) for each in processes] == [1, 1, 1, 1]
     assert f"{COUNT} written, 0 skipped, 1 failed" in (tmp_path / "log").read_text()
-    assert results(tmp_path / "out") == alone
+    assert pictures(tmp_path / "out") == alone
     assert sorted(statuses(tmp_path / "out")) == ["failed"] + ["written"] * COUNT
 
 
@@ -140,6 +135,6 @@ def test_two_runs_at_the_same_time(arguments, alone, tmp_path):
         command.start([*arguments, "--device", "cpu", "--out", out], tmp_path / f"{i}.log") for i in range(2)
     ]
     assert [command.end(each) for each in runs] == [0, 0]
-    assert results(out) == alone
+    assert pictures(out) == alone
     statuses(out)
     assert not list(out.glob(".*"))

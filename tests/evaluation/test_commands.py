@@ -47,7 +47,7 @@ def test_the_style_command(run, vgg_weights, tmp_path, method):
 
 def test_a_strength_of_zero_leaves_the_photo(run, vgg_weights, tmp_path):
     out = tmp_path / "zero.csv"
-    run("style", "--strength", 0, "--vgg-weights", vgg_weights, "--pairs", 2, "--out", out)
+    run("style", "--strength", 0, "--size", 48, "--vgg-weights", vgg_weights, "--pairs", 2, "--out", out)
     rows = list(csv.DictReader(out.open()))
     assert [float(row["relative"]) for row in rows] == [pytest.approx(1, abs=1e-3)] * 2
 

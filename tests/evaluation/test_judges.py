@@ -1,7 +1,5 @@
 """Judges: what they name, that they cost nothing twice, and what the command prints of them."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -9,9 +7,9 @@ from tests.helpers import TinyVGG
 from unistyle.commands import evaluate
 from unistyle.commands.evaluation import judges as evaluate_judges
 from unistyle.evaluation.judges import MaterialJudge, ObjectJudge, Probe, two_judges
-from unistyle.evaluation.judging import at_longest, fitted, judge_accuracy, judged_rows, working
+from unistyle.evaluation.judging import fitted, judge_accuracy, judged_rows, results, size_rows
 from unistyle.evaluation.methods import photo_method, public_method
-from unistyle.evaluation.pairs import annotated_split, make_pairs
+from unistyle.evaluation.pairs import annotated_split, at_longest, make_pairs, sized_pair
 from unistyle.restyle.pipeline import UniStyle
 
 NAMES = ("glass", "stone", "wood")
@@ -82,41 +80,85 @@ def test_photos_are_enlarged_and_reduced(longest, size):
 
 def test_fitted_heads_are_kept(data, tmp_path):
     photos = annotated_split(data, "train")
-    one = fitted(MaterialJudge([(64, probe())]), photos, tmp_path)
+    one, cells = fitted(MaterialJudge([(64, probe())]), photos, tmp_path)
     again = MaterialJudge([(64, probe())])
     again.fit = lambda *_: pytest.fail("fitted again")
-    assert torch.equal(fitted(again, photos, tmp_path).probes[0].head.weight, one.probes[0].head.weight)
+    other, same = fitted(again, photos, tmp_path)
+    assert torch.equal(other.probes[0].head.weight, one.probes[0].head.weight)
+    assert [len(x) > 0 for x in cells] == [m in {p.label for p in photos} for m in range(3)]
+    assert all(map(torch.equal, cells, same))
     assert len(list(tmp_path.iterdir())) == 1
     fitted(MaterialJudge([(64, probe())]), photos[1:], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2, "other photos, another judge"
     assert 0 <= judge_accuracy(one, photos) <= 1
 
 
-def test_rows_are_judged_at_one_size(data, checkpoint):
-    pairs = make_pairs(annotated_split(data, "val"), annotated_split(data, "train"), 2, seed=0)
-    assert max(working(pairs[0], 96).photo.shape[-2:]) == 96
+def test_cells_are_those_inside_the_region(judge):
+    image, region = texture(0, 3)
+    cells = judge.cells(image, region)
+    side = judge.probes[0].features(image)[-1].shape[-1]
+    assert len(cells) == side * side * 3 // 4
+    outside = torch.where(region > 0, image, 0)
+    assert not torch.equal(cells, judge.cells(outside, 1 - region)[: len(cells)])
+
+
+@pytest.fixture
+def pairs(data):
+    return make_pairs(annotated_split(data, "val"), annotated_split(data, "train"), 2, seed=0)
+
+
+def test_photos_are_restyled_at_their_size_and_judged_at_one(pairs):
     seen = []
 
     def method(transfer):
         seen.append(tuple(transfer.photo.shape[-2:]))
         return transfer.photo
 
-    judge = SimpleNamespace()
-    style, own = pairs[0].style.label, pairs[0].content.label
-    judge = lambda image, region: torch.eye(3)[[style]]  # noqa: E731
+    assert max(sized_pair(pairs[0], 96).photo.shape[-2:]) == 96
+    for _, wanted, result in results(pairs, lambda _: method, 96):
+        assert result.shape == wanted.photo.shape
+    assert [max(size) for size in seen] == [96, 96]
+
+
+def test_results_are_kept_until_something_changes(pairs, tmp_path):
+    calls = []
+
+    def method(transfer):
+        calls.append(1)
+        return transfer.photo / 3
+
+    run = lambda about="a", longest=48: list(results(pairs, lambda _: method, longest, tmp_path, [about]))  # noqa: E731
+    first, again = run(), run()
+    assert len(calls) == 2
+    assert all(torch.equal(a.result, b.result) for a, b in zip(first, again, strict=True))
+    run("b"), run(longest=64)
+    assert len(calls) == 6
+
+
+def test_rows_of_an_untouched_photo(pairs):
+    judge = probe()
+    judge.cells = lambda image, region: image.flatten(2)[0].T
+    named = pairs[0].style.label
+    judge.forward = lambda image, region: torch.eye(3)[[named]]
     objects = ObjectJudge(backbone=TINY, pretrained=False)
-    row = next(judged_rows(pairs, method, judge, objects, TinyVGG(), longest=96))
-    assert max(seen[0]) == 96
-    assert (row["new"], row["old"], row["probability"]) == (1, float(style == own), 1)
-    untouched = next(judged_rows(pairs, photo_method, judge, objects, TinyVGG(), longest=48))
-    assert untouched["object"] == pytest.approx(1, abs=1e-4)
-    assert untouched["relative"] == pytest.approx(1, abs=1e-3)
-    model = UniStyle.from_pretrained(checkpoint, "cpu")
-    result = public_method(model)(working(pairs[0], 64))
-    region = working(pairs[0], 64).region
-    before = working(pairs[0], 64).photo
-    assert torch.equal((result * 255).round()[region.expand_as(result) == 0],
-                       (before * 255).round()[region.expand_as(result) == 0])  # fmt: skip
+    cells = [torch.rand(30, 3)] * 3
+    row = next(judged_rows(results(pairs, lambda _: photo_method, 48), judge, objects, TinyVGG(), cells))
+    assert (row["new"], row["old"], row["probability"]) == (1, 0, 1)
+    assert row["object"] == pytest.approx(1, abs=1e-4)
+    assert row["relative"] == pytest.approx(1, abs=0.01)
+    assert row["kid"] > 0
+
+
+def test_the_same_picture_at_every_size_looks_alike(pairs):
+    judged = list(results(pairs, lambda _: photo_method, 48))
+    assert [row["sizes"] for row in size_rows(zip(judged, judged, strict=True), TinyVGG())] == [0, 0]
+
+
+def test_the_public_call_leaves_what_is_outside(pairs, checkpoint):
+    given = sized_pair(pairs[0], 64)
+    result = public_method(UniStyle.from_pretrained(checkpoint, "cpu"))(given)
+    outside = given.region.expand_as(result) == 0
+    assert torch.equal((result * 255).round()[outside], (given.photo * 255).round()[outside])
 
 
 def test_the_command(data, checkpoint, tmp_path, monkeypatch, capsys):
@@ -125,6 +167,8 @@ def test_the_command(data, checkpoint, tmp_path, monkeypatch, capsys):
         evaluate_judges, "ObjectJudge", lambda *_: ObjectJudge(backbone=TINY, pretrained=False)
     )
     monkeypatch.setattr(evaluate_judges, "read_vgg", lambda _: TinyVGG())
+    monkeypatch.setattr(evaluate_judges, "FITTED", 2)
+    monkeypatch.setattr(evaluate_judges, "QUICK", 3)
     given = [
         "judges",
         "--data",
@@ -139,9 +183,16 @@ def test_the_command(data, checkpoint, tmp_path, monkeypatch, capsys):
         "--cache",
         tmp_path,
     ]
-    given += ["--methods", "photo", "network", "whole", "--strengths", 0.5, 1, "--out", tmp_path / "rows.csv"]
-    assert evaluate.main([str(x) for x in given]) == 0
+    given += ["--methods", "photo", "network", "bank", "whole", "--strengths", 0.5, 1]
+    assert evaluate.main([str(x) for x in [*given, "--out", tmp_path / "rows.csv"]]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert "of the 6 photos of val" in printed[0]
     assert printed[1].split("  ")[-1].strip() == "whole"
-    assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 2 * 6
+    assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 2 * 10
+    assert [line.split(": ")[0] for line in printed[-4:]] == [
+        f"{bank}64 px, {x}" for bank in ("", "bank ") for x in (0.5, 1)
+    ]
+    assert evaluate.main([str(x) for x in [*given, "--pairs", 90]]) == 2
+    assert "all photos of train serve as styles" in capsys.readouterr().err
+    assert evaluate.main([str(x) for x in [*given, "--quick"]]) == 0
+    assert ["pairs", "3"] in [line.split()[:2] for line in capsys.readouterr().out.splitlines()]

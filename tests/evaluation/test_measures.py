@@ -79,7 +79,7 @@ def test_methods_keep_to_the_region(vgg, checkpoint):
 
 def test_evaluate_style_names_photo_and_style(vgg, data):
     pairs = make_pairs(photos(data), photos(data), 3, seed=0)
-    rows = list(evaluate_style(pairs, photo_method, vgg))
+    rows = list(evaluate_style(pairs, photo_method, vgg, longest=48))
     assert [row["photo"] for row in rows] == [photo_name(pair.content) for pair in pairs]
     assert all(row["relative"] == pytest.approx(1, abs=1e-4) for row in rows)
 
@@ -88,7 +88,7 @@ def test_a_style_of_the_bank_is_measured_against_the_exemplar_used(vgg, data, ch
     model = UniStyle.from_pretrained(checkpoint, device="cpu")
     exemplars = {photo_name(photo): photo for photo in photos(data, "train")}
     pairs = make_pairs(photos(data), photos(data), 3, seed=0)
-    rows = list(evaluate_bank(model, pairs, exemplars, vgg))
+    rows = list(evaluate_bank(model, pairs, exemplars, vgg, longest=48))
     assert [row["style"] for row in rows] == [f"{p.style.path.parent.name}/0" for p in pairs]
     assert all(row["outside"] == 0 for row in rows)
     (row,) = evaluate_bank(model, pairs[:1], exemplars, vgg, to="wood")

@@ -11,6 +11,7 @@ from unistyle.data.transfer import Transfer
 from unistyle.evaluation.rows import summary
 from unistyle.evaluation.scores import (
     changed,
+    kernel_distance,
     large_structure,
     mask_scores,
     patch_distance,
@@ -212,3 +213,26 @@ def test_results_of_several_sizes(vgg):
     other = size_distance(vgg, job.region, [results[0], results[2]])
     assert other > 0
     assert size_distance(vgg, job.region, results) == pytest.approx(other), "the largest counts"
+
+
+def test_kernel_distance_is_that_of_torchmetrics():
+    kid = pytest.importorskip(
+        "torchmetrics.image.kid", reason="a reference for the tests: pip install torchmetrics"
+    )
+    rng = torch.Generator().manual_seed(0)
+    x, y = torch.rand(40, 6, generator=rng), torch.rand(40, 6, generator=rng) ** 2
+    assert kernel_distance(x, y) == pytest.approx(kid.poly_mmd(x, y).item(), rel=1e-3)
+
+
+def test_kernel_distance_by_hand():
+    x, y = torch.tensor([[1.0], [0.0]]), torch.tensor([[2.0], [2.0], [2.0]])
+    # Kernels (ab + 1)^3: of x 1; of y 125; between the two 27 and 1.
+    assert kernel_distance(x, y) == pytest.approx(1 + 125 - 2 * 14)
+    assert math.isnan(kernel_distance(x[:1], y))
+
+
+def test_kernel_distance_of_one_distribution_is_zero_on_average():
+    rng = torch.Generator().manual_seed(0)
+    drawn = [kernel_distance(*torch.rand(2, 60, 4, generator=rng)) for _ in range(40)]
+    assert abs(sum(drawn) / 40) < 0.01
+    assert min(drawn) < 0 < max(drawn)

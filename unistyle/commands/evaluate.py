@@ -35,11 +35,11 @@ from unistyle.evaluation.methods import (
     Method,
     colour_method,
     gatys_method,
-    network_method,
     photo_method,
+    public_method,
     whole_method,
 )
-from unistyle.evaluation.pairs import annotated_split, make_pairs, photo_name
+from unistyle.evaluation.pairs import SIZE, annotated_split, make_pairs, photo_name
 from unistyle.evaluation.rows import Row, table, write_rows
 from unistyle.evaluation.sheets import contact_sheet, sheet_photos
 from unistyle.files.writing import save_png
@@ -80,6 +80,8 @@ class Pairs(Measured):
     """How many pairs of photo and style."""
     seed: int = 0
     """Seed of the list of pairs."""
+    size: int = argument(SIZE, type=whole_number(32), metavar="PIXELS")
+    """Longer side of the photos that the public call restyles. All are compared at 256."""
     vgg_weights: Path | None = argument(None, metavar="FILE")
     """Weights of VGG-19 as safetensors. Without it they come from the hub."""
 
@@ -93,8 +95,8 @@ class Style(Pairs):
     """
 
     method: str = argument("network", choices=METHODS)
-    """What restyles: the network in regions; the network blind to regions; the Gatys optimisation; nothing (the
-    untouched photo); recolouring alone."""
+    """What restyles: the public call, which finds the style's region by itself; the network blind to regions; the Gatys
+    optimisation; nothing (the untouched photo); recolouring alone. All but the first see photos of 256 pixels."""
     iterations: int = argument(GatysConfig.iterations, type=whole_number(0))
     """Steps of the Gatys method."""
     strength: float = argument(1.0, type=number(float, 0, 1, "a number from 0 to 1"))
@@ -161,7 +163,7 @@ def _model(settings: Evaluation) -> UniStyle:
 def method_of(settings: Style, vgg) -> Method:
     """The method that the settings name."""
     makers: dict[str, Callable[[], Method]] = {
-        "network": lambda: network_method(_model(settings).network, settings.strength),
+        "network": lambda: public_method(_model(settings), settings.strength),
         "whole": lambda: whole_method(_model(settings).network),
         "gatys": lambda: gatys_method(vgg, GatysConfig(iterations=settings.iterations), settings.cache),
         "photo": lambda: photo_method,
@@ -177,7 +179,8 @@ def style_rows(settings: Style) -> Iterator[Row]:
     method = method_of(settings, vgg)
     styles = contents + annotated_split(settings.data, "train")
     pairs = make_pairs(contents, styles, settings.pairs, settings.seed)
-    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, device)
+    size = settings.size if settings.method == "network" else SIZE
+    yield from evaluate_style(tqdm(pairs, desc=settings.method), method, vgg, device, size)
 
 
 def bank_rows(settings: Bank) -> Iterator[Row]:
@@ -187,7 +190,7 @@ def bank_rows(settings: Bank) -> Iterator[Row]:
     vgg = read_vgg(settings.vgg_weights).to(model.device)
     pairs = make_pairs(contents, contents + train, settings.pairs, settings.seed)
     exemplars = {photo_name(photo): photo for photo in contents + train}
-    yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, settings.to)
+    yield from evaluate_bank(model, tqdm(pairs, desc="bank"), exemplars, vgg, settings.to, settings.size)
 
 
 def mask_rows(settings: Masks) -> Iterator[Row]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from PIL import Image
 from scipy.stats import binomtest
 
-from unistyle.evaluation.judging import working
 from unistyle.evaluation.methods import Method
-from unistyle.evaluation.pairs import Pair, photo_name
+from unistyle.evaluation.pairs import Pair, photo_name, sized_pair
 from unistyle.evaluation.sheets import page
 from unistyle.files.atomic import atomic
 from unistyle.files.photos import read_image
@@ -25,7 +24,7 @@ Show = Callable[[Pair], Image.Image]
 
 def shown(method: Method, longest: int) -> Show:
     """The results of a method for photos with a longer side of `longest` pixels, as pictures."""
-    return lambda pair: to_pil(method(working(pair, longest))[0])
+    return lambda pair: to_pil(method(sized_pair(pair, longest))[0])
 
 
 def from_folder(folder: Path) -> Show:

@@ -118,6 +118,15 @@ class MaterialJudge(nn.Module):
         each = [probe(*view).softmax(1) for probe, view in zip(self.probes, views, strict=True)]
         return reduce(torch.stack(each), "n b m -> b m", "mean")
 
+    @torch.no_grad()
+    def cells(self, image: Tensor, region: Tensor) -> Tensor:
+        """Features `n d` of the first probe's deepest level at the places inside `region` (1 1 h w) of `image`
+        (1 3 h w): ResNet-18 at stride 16 in `two_judges`."""
+        side, probe = self.sides[0], self.probes[0]
+        f = probe.features(within(image, side))[-1]
+        inside = resize_regions(within(region, side), f.shape[-2:])[0, 0] > 0.5
+        return f[0, :, inside].T
+
     def fit(
         self,
         photos: Sequence[tuple[Tensor, Tensor]],

@@ -10,27 +10,33 @@ import torch
 from torch import Tensor, nn
 
 from unistyle.data.labelled import LabelledPhoto
-from unistyle.data.transfer import Transfer, read_sized
-from unistyle.evaluation.methods import Method
-from unistyle.evaluation.pairs import SIZE, Pair, load_pair, photo_name
+from unistyle.data.transfer import Transfer
+from unistyle.evaluation.methods import Method, result_of
+from unistyle.evaluation.pairs import SIZE, Pair, load_pair, photo_name, sized_pair
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import changed, mask_scores, style_scores
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.maths.masks import has_boundary
+from unistyle.maths.resizing import to_size
 from unistyle.network.composite import alpha_of
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.pipeline import UniStyle
 
 
 def evaluate_style(
-    pairs: Iterable[Pair], method: Method, vgg: nn.Module, device: str | torch.device = "cpu"
+    pairs: Iterable[Pair],
+    method: Method,
+    vgg: nn.Module,
+    device: str | torch.device = "cpu",
+    longest: int = SIZE,
 ) -> Iterator[Row]:
-    """`style_scores` of one method for each pair, with the names of photo and style."""
+    """`style_scores` of one method for each pair, with the names of photo and style. The method restyles the photo
+    with a longer side of `longest` pixels; the result is compared at SIZE."""
     for pair in pairs:
-        transfer = Transfer(*(x.to(device) for x in load_pair(pair)))
+        transfer, result = result_of(pair, method, longest, device)
         names = {"photo": photo_name(pair.content), "style": photo_name(pair.style)}
-        yield names | style_scores(vgg, transfer, method(transfer))
+        yield names | style_scores(vgg, transfer, result)
 
 
 def evaluate_bank(
@@ -39,19 +45,22 @@ def evaluate_bank(
     exemplars: Mapping[str, LabelledPhoto],
     vgg: nn.Module,
     to: str | None = None,
+    longest: int = SIZE,
 ) -> Iterator[Row]:
     """`style_scores` of the public call with a style of the bank: `to`, or the material of the pair's style.
 
     The result is scored against the exemplar that the call chose. `exemplars` holds the photo of each by its name in
-    the bank. Raises KeyError for an exemplar that is not there.
+    the bank. Raises KeyError for an exemplar that is not there. longest: as in `evaluate_style`.
     """
     for pair in pairs:
-        photo, region = read_sized(pair.content.path, pair.content.mask, SIZE)
-        result = model.restyle(to_pil(photo[0]), to or pair.style.path.parent.name, mask=to_pil(region[0]))
+        given = sized_pair(pair, longest)
+        style = to or pair.style.path.parent.name
+        result = model.restyle(to_pil(given.photo[0]), style, mask=to_pil(given.region[0]))
         (name,) = result.styles.values()
-        transfer = Transfer(*(x.to(model.device) for x in load_pair(Pair(pair.content, exemplars[name]))))
-        image = to_tensor(result.image)[None].to(model.device)
-        yield {"photo": photo_name(pair.content), "style": name} | style_scores(vgg, transfer, image)
+        wanted = load_pair(Pair(pair.content, exemplars[name]))
+        image = to_size(to_tensor(result.image)[None], wanted.photo.shape[-2:], antialias=True).clamp(0, 1)
+        scores = style_scores(vgg, Transfer(*(x.to(model.device) for x in wanted)), image.to(model.device))
+        yield {"photo": photo_name(pair.content), "style": name} | scores
 
 
 @torch.inference_mode()

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from unistyle.data.transfer import Transfer
+from unistyle.evaluation.pairs import SIZE, Pair, load_pair, sized_pair
 from unistyle.files.tensors import to_pil, to_tensor
+from unistyle.maths.resizing import to_size
 from unistyle.network.composite import composite
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.pipeline import UniStyle
@@ -41,6 +43,16 @@ def public_method(model: UniStyle, strength: float = 1.0) -> Method:
     return run
 
 
+def bank_method(model: UniStyle, style: str, strength: float = 1.0) -> Method:
+    """The public call with a style of the bank in place of the style photo."""
+
+    def run(transfer: Transfer) -> Tensor:
+        photo, mask = (to_pil(x[0]) for x in (transfer.photo, transfer.region))
+        return to_tensor(model.restyle(photo, to=style, mask=mask, strength=strength).image)[None]
+
+    return run
+
+
 def whole_method(network: UniStyleNetwork) -> Method:
     """The network blind to regions: code and statistics are those of whole photos, and the result is cut out
     afterwards."""
@@ -69,3 +81,15 @@ def photo_method(transfer: Transfer) -> Tensor:
 def colour_method(transfer: Transfer) -> Tensor:
     """Recolouring alone: the region gets the mean and standard deviation of each RGB channel of the style."""
     return composite(transfer.photo, recolour(*transfer), transfer.region)
+
+
+def result_of(
+    pair: Pair, method: Method, longest: int = SIZE, device: str | torch.device = "cpu"
+) -> tuple[Transfer, Tensor]:
+    """The pair at the size at which it is compared, and at the same size the result for a photo whose longer side is
+    `longest` pixels, with the 256 values of an 8-bit file."""
+    wanted, given = (
+        Transfer(*(x.to(device) for x in t)) for t in (load_pair(pair), sized_pair(pair, longest))
+    )
+    result = to_size(method(given).to(device), wanted.photo.shape[-2:], antialias=True)
+    return wanted, (result.clamp(0, 1) * 255).round() / 255

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import Tensor
+
 from unistyle.data.labelled import LabelledPhoto, material_photos
 from unistyle.data.transfer import Transfer, read_sized
 from unistyle.files.photos import read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import AREA
+from unistyle.maths.resizing import to_size
 
 SIZE = 256  # long side, in pixels, at which styles are compared
 
@@ -57,3 +60,16 @@ def load_pair(pair: Pair, size: int = SIZE) -> Transfer:
     """Photo, style and their annotated regions as tensors. The long sides are at most `size` pixels."""
     (photo, region), (style, style_region) = (read_sized(p.path, p.mask, size) for p in pair)
     return Transfer(photo, style, region, style_region)
+
+
+def at_longest(x: Tensor, longest: int) -> Tensor:
+    """`b c h w` in [0, 1], enlarged or reduced so that the longer side is `longest` pixels."""
+    scale = longest / max(x.shape[-2:])
+    size = [max(1, round(side * scale)) for side in x.shape[-2:]]
+    return to_size(x, size, antialias=scale < 1).clamp(0, 1)
+
+
+def sized_pair(pair: Pair, longest: int) -> Transfer:
+    """A pair with the photo at a size that users have, and the style as it is read from its file."""
+    (photo, region), (style, style_region) = (read_sized(p.path, p.mask, 10**9) for p in pair)
+    return Transfer(at_longest(photo, longest), style, at_longest(region, longest), style_region)

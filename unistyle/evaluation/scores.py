@@ -1,5 +1,6 @@
 """Scores of one restyled photo against its style and against the photo it was, and of one mask."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,6 +137,20 @@ def _quantiles(image: Tensor, region: Tensor, axes: Tensor, side: int, count: in
     if not inside.any():
         return torch.full((count, axes.shape[1]), torch.nan)
     return (patches[inside] @ axes).quantile(torch.linspace(0, 1, count, device=image.device), dim=0)
+
+
+def kernel_distance(x: Tensor, y: Tensor) -> float:
+    """Squared maximum mean discrepancy of two sets of features `n d` and `m d`, without bias: 0 on average for two sets
+    of one distribution, and then as often below as above; not a number where a set has fewer than two.
+
+    Source: Binkowski et al., "Demystifying MMD GANs", section 4 (KID): the kernel is (x . y / d + 1)^3.
+    """
+    if min(len(x), len(y)) < 2:
+        return math.nan
+    kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
+    x, y = x.double(), y.double()
+    own = [(k.sum() - k.diagonal().sum()) / (len(a) * (len(a) - 1)) for a in (x, y) for k in (kernel(a, a),)]
+    return float(own[0] + own[1] - 2 * kernel(x, y).mean())
 
 
 @torch.no_grad()
