@@ -149,7 +149,7 @@ def line(name: str, frames: np.ndarray, masks: np.ndarray, clip: Clip, alone: np
 
 def report(model: UniStyle, name: str, clip: Clip, style: str, smoothing: float) -> None:
     """Print the lines of one clip."""
-    plan = model.plan(style)
+    plan = model.plan(style, everywhere=True)
     alone = restyled(model, clip, plan, None)
     print(line(f"{name}: input", clip.frames, alone[1], clip, None), flush=True)
     print(line("alone", *alone, clip, alone[1]), flush=True)

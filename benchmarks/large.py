@@ -78,7 +78,7 @@ def agreement(model: UniStyle, image: Image.Image, style: str) -> dict[str, torc
     photo = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None]
     x = as_float(photo)
     features, logits = network.find(x)
-    region = network.regions(logits).sum(1, keepdim=True)
+    region = network.style_region(logits)
     whole = as_bytes(network.stylizer(features, region, code, x.shape[-2:])).int()
     inside = (F.interpolate(region, x.shape[-2:]) > 0.05).expand_as(whole)
     several = len(list(tiles.tiles(*x.shape[-2:]))) > 1

@@ -19,7 +19,7 @@ from unistyle.data.labelled import material_photos, materials_of
 from unistyle.evaluation.measures import evaluate_masks
 from unistyle.evaluation.pairs import annotated_split
 from unistyle.network.model import UniStyleNetwork
-from unistyle.training.new_materials import largest
+from unistyle.training.materials.vocabulary import largest
 
 NAME = "python -m benchmarks.new_materials"
 

@@ -18,7 +18,8 @@ from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import encode_photo
 
 # Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# With another number sums come out in another order, and a mask by 1 of 255.
+torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,8 @@ def make_network() -> UniStyleNetwork:
         network.segmenter.classify.weight *= 1000
         photo = torch.from_numpy(np.asarray(make_photo(), dtype=np.float32) / 255).permute(2, 0, 1)[None]
         logits = network.segmenter(network.encoder(photo))
-        network.segmenter.classify.bias[0] += (logits[:, 1:].logsumexp(1) - logits[:, 0]).median()
+        network.segmenter.classify.bias[0] += (logits[:, 1:-1].logsumexp(1) - logits[:, 0]).median()
+        network.segmenter.classify.bias[-1] -= logits[:, -1].median()
     return network
 
 

@@ -16,12 +16,14 @@ from unistyle.errors import (
 )
 
 if TYPE_CHECKING:
+    from unistyle.restyle.finding import Found
     from unistyle.restyle.pipeline import UniStyle
     from unistyle.restyle.result import Result
     from unistyle.video.memory import Memory
 
 __all__ = [
     "CheckpointError",
+    "Found",
     "ImageError",
     "Memory",
     "OutputError",
@@ -37,6 +39,7 @@ __all__ = [
 
 # Imported when asked for, so that `import unistyle` and its smaller parts load without PyTorch and the network.
 _LATER = {
+    "Found": "unistyle.restyle.finding",
     "UniStyle": "unistyle.restyle.pipeline",
     "Result": "unistyle.restyle.result",
     "Memory": "unistyle.video.memory",

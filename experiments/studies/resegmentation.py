@@ -77,7 +77,7 @@ def judged(lab: Lab, image: Tensor, label: int) -> dict[str, Tensor]:
     """Boolean masks `1 1 h w` of a material in an image, by each judge."""
     taught = lab.teacher.masks(image, torch.tensor([label], device=image.device))
     network = lab.model.network
-    region = network.regions(network.find(image)[1])[:, label : label + 1]
+    region = network.found(network.find(image)[1]).materials[:, label : label + 1]
     return {"saliency": taught > 0.5, "segmenter": resize_regions(region, image.shape[-2:]) > 0.5}
 
 

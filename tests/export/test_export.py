@@ -70,7 +70,7 @@ def test_materials_are_looked_for_at_the_networks_size():
 @pytest.mark.parametrize("size", [(48, 64), (97, 131), (333, 411)])
 def test_the_module_to_export_is_the_network(loaded, size):
     photo, network = to_tensor(make_photo(*size))[None], loaded.network
-    codes, routes = loaded.bank.codes[None, :2], torch.tensor([[1.0, 0], [0, 1], [1, 0]])
+    codes, routes = loaded.bank.codes[None, :2], torch.tensor([[1.0, 0], [0, 1], [1, 0]] * 2)
     with torch.no_grad():
         wanted = network(photo, codes, routes=routes)
         image, alpha = one_pass(loaded)(photo, codes, routes)
@@ -95,7 +95,7 @@ def test_a_program_of_torch_export_gives_the_networks_result_at_any_size(
     for size, batch, regions in ((SIZES[1], 1, 1), (SIZES[2], 3, 2), (SIZES[6], 1, 2)):
         photo = torch.stack([to_tensor(make_photo(*size, seed=i)) for i in range(batch)])
         codes = loaded.bank.codes[:regions].expand(batch, -1, -1)
-        routes = F.one_hot(torch.arange(3) % regions, regions).float()
+        routes = F.one_hot(torch.arange(6) % regions, regions).float()
         with torch.no_grad():
             image, alpha = run(photo, codes, routes)
             wanted = loaded.network(photo, codes, routes=routes)
@@ -126,7 +126,10 @@ def test_onnx_is_the_network_on_ten_sizes(loaded, onnx_file):
 
 def test_onnx_takes_batches_and_several_regions(loaded, onnx_file):
     photo = torch.stack([to_tensor(make_photo(61, 83, seed=i)) for i in range(3)])
-    codes, routes = loaded.bank.codes[None, 1:].expand(3, -1, -1), torch.tensor([[1.0, 0], [0, 1], [0, 0]])
+    codes, routes = (
+        loaded.bank.codes[None, 1:].expand(3, -1, -1),
+        torch.tensor([[1.0, 0], [0, 1], [0, 0]] * 2),
+    )
     with torch.no_grad():
         wanted = loaded.network(photo, codes, routes=routes).image
     inputs = {"photo": photo.numpy(), "codes": codes.numpy(), "routes": routes.numpy()}
@@ -139,7 +142,7 @@ def test_onnx_says_what_it_takes_and_holds_the_bank(loaded, onnx_file):
     assert {i.name: i.shape for i in session.get_inputs()} == {
         "photo": ["batch", 3, "height", "width"],
         "codes": ["batch", "regions", loaded.network.stylizer.code_size],
-        "routes": [3, "regions"],
+        "routes": [6, "regions"],
     }
     assert [o.name for o in session.get_outputs()] == ["image", "alpha"]
     about = session.get_modelmeta().custom_metadata_map

@@ -1,5 +1,7 @@
 """The network: any size, one pass for several regions, exact outside, gradients everywhere."""
 
+import copy
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,8 +12,9 @@ from unistyle.maths.features import moments
 from unistyle.network.composite import MARGIN, alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.model import SIGHT, NetworkConfig, UniStyleNetwork
-from unistyle.network.segmenter import material_regions
+from unistyle.network.segmenter import agreed
 from unistyle.network.stylizer import NOISE_SIDE, Noise
+from unistyle.network.vocabulary import with_main_object
 
 ENCODER = EncoderConfig("mobilenetv2_050", pretrained=False)
 
@@ -145,12 +148,14 @@ def test_two_regions_keep_their_own_styles(network):
 
 
 def test_routes_send_each_material_to_its_own_region(network):
-    photo, routes = images(1, 3, 64, 64), torch.tensor([[1.0, 0], [0, 1], [0, 0]])
+    photo, routes = images(1, 3, 64, 64), torch.zeros(6, 2)
+    routes[0, 0] = routes[4, 1] = 1
     with torch.no_grad():
         code = network.encode_style(photo).expand(-1, 2, -1)
         output = network(photo, code, routes=routes)
-        materials = network.regions(output.logits)
-    torch.testing.assert_close(output.regions, materials[:, :2])
+        places, own = network.places(output.logits), network(photo, code[:, :1]).regions
+    torch.testing.assert_close(output.regions, places[:, [0, 4]])
+    torch.testing.assert_close(own, places[:, :3].sum(1, keepdim=True))  # by default those of the main object
 
 
 def test_materials_are_looked_for_at_one_size(network):
@@ -167,13 +172,53 @@ def test_materials_are_looked_for_at_one_size(network):
     torch.testing.assert_close(logits, wanted)
 
 
-def test_regions_sum_to_at_most_one_and_follow_the_threshold():
-    logits = torch.randn(2, 4, 9, 9, generator=torch.Generator().manual_seed(0)) * 5
-    p = 1 - logits.softmax(1)[:, 0]
-    for threshold in (0.2, 0.5, 0.8):
-        total = material_regions(logits, threshold).sum(1)
-        assert total.max() <= 1 + 1e-5
-        torch.testing.assert_close(total > 0.5, p > threshold)
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("main", [True, False])
+def test_two_answers(network, threshold, main):
+    """What each place is made of, and the main object by the threshold on its own probability. Before version 0.2 it
+    was all that is a material."""
+    network = copy.deepcopy(network)
+    network.config = replace(network.config, threshold=threshold, main=main)
+    logits = images(2, 4 + main, 9, 9) * 20 - 10
+    found, places = network.found(logits), network.places(logits)
+    p = logits[:, -1].sigmoid() if main else 1 - logits.softmax(1)[:, 0]
+    torch.testing.assert_close(found.main[:, 0] > 0.5, p > threshold)
+    largest = logits[:, 0 if main else 1 : 4].argmax(1)
+    if main:
+        torch.testing.assert_close(places[:, :3], found.materials * found.main)
+        around = (found.main[:, 0] < 1e-3) & (largest > 0)
+        assert (found.materials.argmax(1) + 1)[around].equal(largest[around])
+    else:
+        torch.testing.assert_close(found.materials.sum(1), found.main[:, 0])
+        assert found.materials.argmax(1).equal(largest)
+        assert places[:, 3:].abs().max() == 0
+    torch.testing.assert_close(places.view(2, 2, 3, 9, 9).sum(1), found.materials)
+    assert places.sum(1).max() <= 1 + 1e-5
+
+
+def test_a_main_object_agrees_with_itself_on_its_material():
+    p = torch.full((1, 3, 4, 4), 0.1)
+    p[:, 1, :, :3] = p[:, 2, :, 3] = 0.8  # three columns of one material, one of another
+    main = torch.ones(1, 1, 4, 4)
+    got = agreed(p.log(), main).exp()
+    share = torch.tensor([0.1, 0.625, 0.275])  # means over the four columns
+    torch.testing.assert_close(got[0, :, 0, 3], torch.tensor([0.1, 0.1, 0.8]) * share)
+    torch.testing.assert_close(agreed(p.log(), 0 * main).exp(), p)
+    half = agreed(p.log(), main * torch.tensor([1.0, 1, 1, 0]))
+    assert half.exp()[0, 2, 0, 3].item() == pytest.approx(0.8), "what is around it keeps its own"
+    assert agreed(torch.randn(1, 3, 4, 4), 0 * main).isfinite().all()
+
+
+def test_a_network_of_before_gets_a_main_object(network):
+    config = replace(network.config, main=False)
+    old = UniStyleNetwork(config).eval()
+    new = with_main_object(old)
+    assert with_main_object(new) is new
+    logits = [n.find(images(1, 3, 64, 64))[1] for n in (old, new)]
+    torch.testing.assert_close(logits[1][:, :-1], logits[0], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        logits[1][:, -1], logits[0][:, 1:].mean(1) - logits[0][:, 0], rtol=1e-4, atol=1e-3
+    )
 
 
 def test_every_parameter_gets_a_gradient(network):

@@ -170,8 +170,13 @@ def test_style_from_a_photo_a_path_and_a_cut_out(model, tmp_path):
 def test_plan_is_resolved_once_and_used_again(model):
     plan = model.plan({"leather": "stone", "*": "metal"})
     assert isinstance(plan, Plan)
-    assert [target.materials for target in plan] == [(0,), (1, 2)]
+    assert [target.places for target in plan] == [(0, 3), (1, 2)]  # leather also beside the main object
     assert model.plan(plan) is plan
+    assert [target.places for target in model.plan("stone")] == [(0, 1, 2)]
+    assert [target.places for target in model.plan({"*": "stone", "metal": "stone"}, True)] == [
+        (0, 1, 3, 4),
+        (2, 5),
+    ]
 
 
 def test_save_pretrained_gives_the_same_model(model, tmp_path):

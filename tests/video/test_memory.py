@@ -20,16 +20,16 @@ def test_a_cut_starts_the_averages_anew_and_keeps_the_style(model):
     first, other = make_photo(), Image.fromarray(np.asarray(make_photo(seed=3).rotate(180)) // 2 + 120)
     memory, noisy = Memory(0.8), [make_photo(seed=seed) for seed in range(4)]
     for frame in noisy:
-        chosen = model.restyle(frame, "stone", memory=memory).styles
+        chosen = model.restyle(frame, "stone", memory=memory, everywhere=True).styles
     assert memory.cuts == 0
-    after = model.restyle(other, "stone", memory=memory)
+    after = model.restyle(other, "stone", memory=memory, everywhere=True)
     assert memory.cuts == 1
-    assert after.styles == chosen == model.restyle(noisy[0], "stone").styles
-    alone = model.restyle(other, chosen["*"])
+    assert after.styles == chosen == model.restyle(noisy[0], "stone", everywhere=True).styles
+    alone = model.restyle(other, chosen["*"], everywhere=True)
     np.testing.assert_array_equal(np.asarray(after.image), np.asarray(alone.image))
-    smoothed = model.restyle(first, "stone", memory=memory)  # another cut
+    smoothed = model.restyle(first, "stone", memory=memory, everywhere=True)  # another cut
     np.testing.assert_array_equal(
-        np.asarray(smoothed.image), np.asarray(model.restyle(first, chosen["*"]).image)
+        np.asarray(smoothed.image), np.asarray(model.restyle(first, chosen["*"], everywhere=True).image)
     )
 
 

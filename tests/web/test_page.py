@@ -90,9 +90,11 @@ def test_result_and_mask_are_those_of_the_python_api(page, model, tmp_path):
 def test_found_are_the_materials_and_masks_of_the_pipeline(model):
     photo = read_photo(sample_photo())
     found = find(model, photo)
-    assert {name: each.share for name, each in found.items()} == model.restyle(photo, "stone").materials
+    shares = model.restyle(photo, "stone").materials
+    assert {name: each.share for name, each in found.items()} == pytest.approx(shares, abs=1e-4)
     for name, each in found.items():
-        np.testing.assert_array_equal(each.mask, model.restyle(photo, {name: "metal"}).mask)
+        wanted = model.restyle(photo, {name: "metal"}).mask
+        np.testing.assert_allclose(np.asarray(each.mask, int), np.asarray(wanted, int), atol=1)
     colors = dict.fromkeys(model.materials, "#ff0000")
     shown = np.asarray(tinted(photo, found, colors).rgb)
     untouched = np.max([each.mask for each in found.values()], axis=0) == 0

@@ -24,6 +24,8 @@ class Counts:
 
     written: int = 0
     failed: int = 0
+    unchanged: int = 0
+    """Of those that were written, the ones in which nothing was restyled."""
 
     def __str__(self) -> str:
         return f"{self.written} written, {self.failed} failed"
@@ -60,6 +62,7 @@ class Journal:
         """
         with self._lock:
             setattr(self.counts, status, getattr(self.counts, status) + 1)
+            self.counts.unchanged += found is not None and not found["styles"]
             if status == "failed":
                 tqdm.write(f"failed: {reason}", file=sys.stderr)
                 self._bar.set_postfix(failed=self.counts.failed, refresh=False)

@@ -60,6 +60,8 @@ def network_config(values: dict) -> NetworkConfig:
     encoder = values.get("encoder")
     if not isinstance(encoder, dict) or not is_name(encoder.get("name")):
         raise ValueError(f"its encoder is {shown(encoder)}; wanted one with a name")
+    if not isinstance(main := values.get("main", False), bool):  # which files before 0.2 do not have
+        raise ValueError(f"its setting 'main' is {shown(main)}; wanted true or false")
     materials, threshold = values.get("materials"), values.get("threshold")
     if not isinstance(materials, list) or not all(map(is_name, materials)):
         raise ValueError(f"its materials are {shown(materials)}; wanted a list of names")
@@ -70,7 +72,8 @@ def network_config(values: dict) -> NetworkConfig:
         raise ValueError(f"its threshold is {shown(threshold)}; wanted a number between 0 and 1")
     encoder = {**encoder, "pretrained": False, "weights": None}
     try:
-        return NetworkConfig(**{**values, "encoder": EncoderConfig(**encoder), "materials": tuple(materials)})
+        built = {"encoder": EncoderConfig(**encoder), "materials": tuple(materials), "main": main}
+        return NetworkConfig(**{**values, **built})
     except TypeError as error:  # a setting that does not exist
         raise ValueError(str(error)) from error
 
@@ -87,10 +90,9 @@ def check_plausible(config: NetworkConfig, state: dict[str, Tensor]) -> None:
     """Raises for a configuration whose network would be far larger than the tensors of the file: a header may ask for
     a network that no memory holds."""
     bias = state.get("segmenter.classify.bias")
-    if bias is not None and bias.numel() != 1 + len(config.materials):
-        raise ValueError(
-            f"size mismatch: {len(config.materials)} materials; the weights are of {bias.numel() - 1}"
-        )
+    if bias is not None and bias.numel() != 1 + len(config.materials) + config.main:
+        got = bias.numel() - 1 - config.main
+        raise ValueError(f"size mismatch: {len(config.materials)} materials; the weights are of {got}")
     # Twice, because the batch norms of the backbone are folded away in a file.
     size, stored = backbone_size(config.encoder.name), sum(tensor.numel() for tensor in state.values())
     if size > 2 * stored:

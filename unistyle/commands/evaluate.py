@@ -118,7 +118,7 @@ class Bank(Pairs):
 
 @dataclass
 class Masks(Measured):
-    """Compare predicted masks with annotated ones.
+    """Compare where the main object is found with annotated masks.
 
     unistyle evaluate masks --data DATA/fmd
     """

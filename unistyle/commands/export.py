@@ -24,7 +24,7 @@ class Export:
     out: Path = argument(metavar="FILE")
     """The file to write."""
     to: str | None = argument(None, metavar="STYLE")
-    """The style of every material found: stone, or one exemplar of it: stone/quarry. Without it, styles are an input
+    """The style of the main object: stone, or one exemplar of it: stone/quarry. Without it, styles are an input
     of the program."""
 
 

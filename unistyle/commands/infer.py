@@ -22,6 +22,7 @@ from unistyle.batch.resume import to_do
 from unistyle.batch.runner import Runner
 from unistyle.checkpoint.shipped import default_checkpoint
 from unistyle.commands.arguments import argument, number, parser_of, read, run, whole_number
+from unistyle.commands.finding import find_all
 from unistyle.devices import PRECISIONS, pick_device
 from unistyle.errors import OutputError, ProcessLostError, UsageError
 from unistyle.files.places import place, remove_leftovers
@@ -60,6 +61,7 @@ class Infer:
     unistyle infer --samples --to stone --out out
     unistyle infer photos/ --from leather --to wood --save-mask --out out
     unistyle infer room.jpg --map leather=stone --map glass=metal --out out
+    unistyle infer photos/ --find-only --out out
     unistyle infer photos/ --to stone:0.7,wood:0.3 --strength 0.8 --out out
     """
 
@@ -73,9 +75,15 @@ class Infer:
     """What it becomes: a name in the checkpoint's bank (unistyle bank list), the path of a style photo, or a mix of
     these by weight, such as stone:0.7,wood:0.3."""
     from_: str | None = argument(None, metavar="MATERIAL")
-    """Restyle only this material. Without it, every material that is found."""
+    """Restyle only this material, wherever it is. Without it, all materials of the main object."""
     map: list[tuple[str, str]] = argument([], action="append", metavar="A=B", type=_pair)
-    """Material A becomes style B, which is given as in --to. Can be repeated; --to is then for all other materials."""
+    """Material A becomes style B, which is given as in --to, wherever A is. Can be repeated; --to is then for all other
+    materials of the main object."""
+    everywhere: bool = False
+    """--to without --from also takes the materials around the main object."""
+    find_only: bool = False
+    """Restyle nothing: write what each photo is made of as STEM.materials.png, an indexed picture, and what its values
+    mean as legend.txt."""
     strength: float = argument(1.0, type=_strength, metavar="X")
     """0 leaves the photo, 1 is the full style."""
     color: str = argument("style", choices=COLORS)
@@ -144,13 +152,15 @@ def prepare(given: Infer, styles: dict[str, str], main: bool) -> Prepared:
     if device.type == "cpu":
         keep_freed_memory()
     model = UniStyle.from_pretrained(given.checkpoint, device, given.precision)
-    return Prepared(found, device, model, model.plan(styles))
+    return Prepared(found, device, model, model.plan(styles, given.everywhere))
 
 
 def infer(given: Infer) -> int:
     """The command; returns the exit code. Raises what ends with exit code 2 before any photo is touched."""
     if given.samples == bool(given.inputs):
         raise UsageError("give INPUT or --samples" + (", not both" if given.samples else ""))
+    if given.find_only:
+        return _find_only(given)
     styles = wanted_styles(given)
     state = connect(given.device)
     main = state.is_main_process
@@ -161,7 +171,8 @@ def infer(given: Infer) -> int:
     options = Options(given.strength, given.color, given.max_size, given.format, bool(given.mask),
                       given.save_mask, given.overwrite, batch)  # fmt: skip
     settings = dict(styles=styles, strength=given.strength, color=given.color, mask=given.mask,
-                    max_size=given.max_size, precision=given.precision, weights=model.fingerprint(plan))  # fmt: skip
+                    max_size=given.max_size, precision=given.precision, weights=model.fingerprint(plan),
+                    everywhere=given.everywhere)  # fmt: skip
     manifest = Manifest(place(given.out), state.process_index)
     of_videos = settings | dict(smoothing=given.smoothing)
     left, finished = agree(lambda: to_do(manifest, found, options, of_videos) if found else ([], 0))
@@ -172,6 +183,13 @@ def infer(given: Infer) -> int:
     runner = Runner(model, plan, options, manifest, settings)
     videos = Videos(model, plan, options, manifest, of_videos, given.smoothing, runner.counts)
     return work(runner, videos, broadcast(left), finished, found, state)
+
+
+def _find_only(given: Infer) -> int:
+    if given.to or given.map or given.from_ or given.mask:
+        raise UsageError("--find-only restyles nothing; leave --to, --from, --map and --mask out")
+    model = UniStyle.from_pretrained(given.checkpoint, given.device, given.precision)
+    return find_all(model, sample_photos() if given.samples else given.inputs, given.out, given.overwrite)
 
 
 def _say_how(given: Infer, device: torch.device, state: PartialState) -> None:
@@ -193,16 +211,19 @@ def work(
         if photos or not clips:
             runner.run(photos, f"process {state.process_index}" if state.num_processes > 1 else "photos")
         videos.run(clips)
-        counts = gather((runner.counts.written, runner.counts.failed))
+        counts = gather((runner.counts.written, runner.counts.failed, runner.counts.unchanged))
         if found:
             finish(runner.manifest, unsearched)
     except (KeyboardInterrupt, OutputError, ProcessLostError, OSError) as stop:
         return _stopped(stop, runner)
-    written, failed = (sum(each) for each in zip(*counts, strict=True))
+    written, failed, unchanged = (sum(each) for each in zip(*counts, strict=True))
     failed += len(unsearched)
     if found:
         print(f"{written} written, {finished} skipped, {failed} failed, {found.others} other files passed by; "
               f"results in {runner.manifest.out}")  # fmt: skip
+        if unchanged:
+            print(f"{unchanged} of them stay as they were: no material was found on the main object "
+                  "(--everywhere also takes what is around it)")  # fmt: skip
     # Together, because a launcher ends the others as soon as one has ended with another code than 0.
     code = max(gather(int(failed > 0)))
     disconnect()

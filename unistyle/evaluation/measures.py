@@ -65,8 +65,8 @@ def evaluate_bank(
 
 @torch.inference_mode()
 def predicted_mask(network: UniStyleNetwork, image: Tensor) -> Tensor:
-    """Alpha `1 1 h w` of everything that the network takes for a material in a photo `1 3 h w`."""
-    return alpha_of(image, network.regions(network.find(image)[1]))
+    """Alpha `1 1 h w` of the main object that the network finds in a photo `1 3 h w`."""
+    return alpha_of(image, network.found(network.find(image)[1]).main)
 
 
 def evaluate_masks(

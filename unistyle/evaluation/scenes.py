@@ -66,13 +66,16 @@ def list_scenes(folder: Path) -> list[Scene]:
 
 
 @torch.inference_mode()
-def found_labels(network: UniStyleNetwork, image: Tensor, names: Sequence[str]) -> Tensor:
+def found_labels(network: UniStyleNetwork, image: Tensor, names: Sequence[str], main: bool = False) -> Tensor:
     """The label map that the network finds in a photo `1 3 h w`, with the labels of `names`.
 
     As users get it: a place belongs to a material where alpha is above a half, and then to the one with the largest
-    share. Materials that `names` does not have become other.
+    share. Materials that `names` does not have become other. main: only what the main object is made of; all around
+    it is other.
     """
-    regions = network.regions(network.find(image)[1])
+    logits = network.find(image)[1]
+    own = slice(len(network.config.materials))
+    regions = network.places(logits)[:, own] if main else network.found(logits).materials
     alpha = alpha_of(image, reduce(regions, "b m h w -> b 1 h w", "sum"))[0, 0]
     largest = to_size(regions, image.shape[-2:])[0].argmax(0).cpu()
     known = network.config.materials
@@ -88,17 +91,20 @@ def count(annotated: Tensor, found: Tensor, materials: int) -> Tensor:
 
 
 def counts_of(
-    network: UniStyleNetwork, scenes: Iterable[tuple[Tensor, Tensor]], names: Sequence[str]
+    network: UniStyleNetwork,
+    scenes: Iterable[tuple[Tensor, Tensor]],
+    names: Sequence[str],
+    main: bool = False,
 ) -> Iterator[Tensor]:
-    """The counts of each photo `1 3 h w` with its label map."""
+    """The counts of each photo `1 3 h w` with its label map. main: as in `found_labels`."""
     device = next(network.parameters()).device
     for image, label in scenes:
-        yield count(label, found_labels(network, image.to(device), names), len(names))
+        yield count(label, found_labels(network, image.to(device), names, main), len(names))
 
 
 def single_material(photos: Iterable[LabelledPhoto]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Photos of one material each, with the label map of their annotated mask: 1 + the photo's label inside, other
-    outside."""
+    """Photos of one material each, with the label map of their annotated mask: 1 + the photo's label inside. Outside is
+    other, which holds for the main object alone: what is around it is made of something too."""
     for photo in photos:
         inside = to_tensor(read_mask(photo.mask_path))[0] > 0.5
         yield to_tensor(read_image(photo.path))[None], inside.byte() * (1 + photo.label)

@@ -21,10 +21,11 @@ CHECK_SIZES = ((97, 131), (288, 288), (210, 160), (287, 401), (333, 250), (384, 
 
 
 def reference(network: UniStyleNetwork, photo: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Image and alpha by the network itself, for a photo `1 3 h w` whose materials all get the nearest of the
+    """Image and alpha by the network itself, for a photo `1 3 h w` whose main object gets the nearest of the
     candidates `n d`."""
     features, logits = network.find(photo)
-    regions = reduce(network.regions(logits), "b m h w -> b 1 h w", "sum")
+    main = network.places(logits)[:, : len(network.config.materials)]
+    regions = reduce(main, "b m h w -> b 1 h w", "sum")
     row = nearest(network.stylizer.encode(features, regions), candidates, network.stylizer.levels)
     _, alpha, image = network.render(photo, features, regions, candidates[row])
     return image, alpha
@@ -48,12 +49,13 @@ class Difference(NamedTuple):
 def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image]) -> Iterator[Difference]:
     """How far the results of onnxruntime, with a file of `export_onnx`, are from those of the network on some photos.
 
-    Every material found becomes the file's style. Where the file takes codes, the exemplars of the bank take turns.
+    Every material of the main object becomes the file's style. Where the file takes codes, the exemplars of the bank
+    take turns.
     """
     session = onnx_session(path)
     to = session.get_modelmeta().custom_metadata_map["to"]
     network, bank = checkpoint.network, checkpoint.bank
-    routes = np.ones((len(network.config.materials), 1), np.float32)
+    routes = np.repeat([[1.0], [0.0]], len(network.config.materials), axis=0).astype(np.float32)
     for i, picture in enumerate(photos):
         photo = to_tensor(picture)[None]
         codes = bank.codes[bank.find(to)] if to else bank.codes[i % len(bank.codes)][None]

@@ -42,8 +42,8 @@ def _seen_size(size: Sequence[int]) -> list[int]:
 class OnePass(nn.Module):
     """The network's pass in operations that export.
 
-    photo: `b 3 h w` in [0, 1]; codes: `b k d`; routes: `m k`, 1 where material m goes to region k -> image `b 3 h w`,
-    alpha `b 1 h w`.
+    photo: `b 3 h w` in [0, 1]; codes: `b k d`; routes: `2m k`, 1 where a place goes to region k: the materials of the
+    main object, then those of everything else -> image `b 3 h w`, alpha `b 1 h w`.
     """
 
     def __init__(self, network: UniStyleNetwork):
@@ -51,11 +51,11 @@ class OnePass(nn.Module):
         self.network = network.requires_grad_(False).eval()
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Encoder features, and regions `b m . .` of the materials."""
+        """Encoder features, and places `b 2m . .`."""
         # A small photo is encoded twice at the same size, because the choice between the two does not export.
         small = shrink(photo, _seen_size(photo.shape[-2:]))
         logits = self.network.segmenter(self.network.encoder(small))
-        return self.network.encoder(photo), self.network.regions(logits)
+        return self.network.encoder(photo), self.network.places(logits)
 
     def render(
         self, photo: Tensor, features: list[Tensor], regions: Tensor, codes: Tensor
@@ -73,8 +73,8 @@ class OnePass(nn.Module):
 
 
 class OneStyle(OnePass):
-    """Every material that is found becomes one style, by the exemplar whose code (of candidates `n d`) is nearest to
-    the photo's own.
+    """Every material of the main object becomes one style, by the exemplar whose code (of candidates `n d`) is nearest
+    to the photo's own.
 
     photo: `b 3 h w` in [0, 1] -> image `b 3 h w`, alpha `b 1 h w`.
     """
@@ -87,7 +87,8 @@ class OneStyle(OnePass):
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # the style is inside
         features, found = self.find(photo)
-        regions = reduce(found, "b m h w -> b 1 h w", "sum")
+        count = len(self.network.config.materials)
+        regions = reduce(found[:, :count], "b m h w -> b 1 h w", "sum")
         stylizer = self.network.stylizer
         row = nearest(stylizer.encode(features, regions), self.candidates, stylizer.levels)
         return self.render(photo, features, regions, self.candidates[row])

@@ -18,7 +18,7 @@ from unistyle.files.atomic import atomic
 from unistyle.network.model import SMALLEST
 
 MOST = 2**10  # photos and regions of a pass
-VERSION = 1  # of inputs, outputs and metadata of the exported programs
+VERSION = 2  # of inputs, outputs and metadata of the exported programs
 
 
 def export_program(module: OnePass) -> ExportedProgram:
@@ -32,8 +32,8 @@ def export_program(module: OnePass) -> ExportedProgram:
     shapes: dict[str, list] = {"photo": [batch, 3, height, width]}
     examples = [torch.rand(2, 3, 64, 96)]
     if not isinstance(module, OneStyle):
-        shapes |= {"codes": [batch, regions, size], "routes": [materials, regions]}
-        examples += [torch.rand(2, 2, size), torch.rand(materials, 2)]
+        shapes |= {"codes": [batch, regions, size], "routes": [2 * materials, regions]}
+        examples += [torch.rand(2, 2, size), torch.rand(2 * materials, 2)]
     spec = ShapesSpec(params=ParamsSpec({name: TensorSpec(shape) for name, shape in shapes.items()}))
     with torch.no_grad():
         return torch.export.export(module, tuple(examples), dynamic_shapes=spec)

@@ -4,19 +4,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from einops import einsum, reduce
+from einops import einsum
 from torch import Tensor, nn
 
 from unistyle.maths.resizing import to_size
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.encoder import Encoder, EncoderConfig
-from unistyle.network.segmenter import Segmenter, material_regions
+from unistyle.network.segmenter import Found, Segmenter, agreed
 from unistyle.network.stylizer import Stylizer
 
 SMALLEST = 32  # pixels a side: below it the reflection padding at stride 16 has nothing to reflect
 # Short side in pixels at which materials are looked for, whatever the photo's size: what a thing is made of shows
 # better in a small photo than in a large one (docs/trials.md). The guided filter finds its outline again at full size.
 SIGHT = 288
+SHARPNESS = 4.0  # both answers are firmer than their probabilities: restyled by half is neither one thing nor the other
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,17 @@ class NetworkConfig:
     materials: tuple[str, ...] = ()
     """The vocabulary, in the order of the segmenter's channels."""
     threshold: float = 0.5
-    """Probability of the foreground from which a place counts as material, calibrated on annotated photos."""
+    """Probability of the main object from which a place belongs to it, calibrated on annotated photos."""
+    main: bool = True
+    """Whether the segmenter says where the main object is, as a second answer. Without it (checkpoints before 0.2) the
+    main object is all that is a material."""
 
 
 class Output(NamedTuple):
     """What one pass gives."""
 
     logits: Tensor
-    """Of background and materials, `b 1+m . .`."""
+    """Of other, the materials and the main object, `b 1+m+1 . .`."""
     regions: Tensor
     """Where each style goes, `b k . .` in [0, 1]."""
     restyled: Tensor
@@ -46,6 +50,15 @@ class Output(NamedTuple):
     """The result, `b 3 h w` in [0, 1]."""
 
 
+def in_sight(photo: Tensor) -> Tensor:
+    """A photo `b 3 h w` as its materials are looked for: itself, or reduced to a short side of SIGHT."""
+    scale = SIGHT / min(photo.shape[-2:])
+    if scale >= 1:
+        return photo
+    size = [round(side * scale) for side in photo.shape[-2:]]
+    return to_size(photo.contiguous(), size, antialias=True)  # contiguous, in which it takes half the time
+
+
 class UniStyleNetwork(nn.Module):
     """Photo and style codes -> regions and the restyled photo, in one pass."""
 
@@ -53,12 +66,31 @@ class UniStyleNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder)
-        self.segmenter = Segmenter(self.encoder.channels, len(config.materials))
+        self.segmenter = Segmenter(self.encoder.channels, len(config.materials), config.main)
         self.stylizer = Stylizer(self.encoder.channels)
 
-    def regions(self, logits: Tensor) -> Tensor:
-        """Regions `b m . .` of the logits' size, one for each material of the vocabulary."""
-        return material_regions(logits, self.config.threshold)
+    def main_logit(self, logits: Tensor) -> Tensor:
+        """Logit `b 1 . .` of the main object, above 0 from the calibrated threshold on."""
+        main = (
+            logits[:, -1:] if self.config.main else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+        )
+        return main - torch.logit(torch.tensor(self.config.threshold)).item()
+
+    def found(self, logits: Tensor) -> Found:
+        """What is found, soft masks of the logits' size."""
+        logits = logits.float()
+        main = (self.main_logit(logits) * SHARPNESS).sigmoid()
+        if not self.config.main:
+            return Found(main * (logits[:, 1:] * SHARPNESS).softmax(1), main)
+        return Found((agreed(logits[:, :-1], main) * SHARPNESS).softmax(1)[:, 1:], main)
+
+    def places(self, logits: Tensor) -> Tensor:
+        """Regions `b 2m . .` of the logits' size that sum to at most 1: the materials of the main object, then the
+        materials of everything else."""
+        materials, main = self.found(logits)
+        if not self.config.main:
+            return torch.cat([materials, torch.zeros_like(materials)], dim=1)
+        return torch.cat([materials * main, materials * (1 - main)], dim=1)
 
     def encode_style(self, style: Tensor, region: Tensor | None = None) -> Tensor:
         """Style photo `b 3 h w` in [0, 1] -> code `b 1 d`. Without a region `b 1 h w` the segmenter finds it."""
@@ -70,22 +102,16 @@ class UniStyleNetwork(nn.Module):
         return self.stylizer.encode(features, region)
 
     def style_region(self, logits: Tensor) -> Tensor:
-        """The region `b 1 . .` of a style photo: everything that is found, or the whole photo where that is less than
-        2 % of it."""
-        region = reduce(self.regions(logits), "b m h w -> b 1 h w", "sum")
+        """The region `b 1 . .` of a style photo: its main object, or the whole photo where that is less than 2 % of
+        it."""
+        region = self.found(logits).main
         return torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b 1+m y/4 x/4`. (y, x) is the photo's
-        size, reduced to a short side of `SIGHT` where the photo is larger."""
-        features = self.encoder(photo)
-        scale = SIGHT / min(photo.shape[-2:])
-        if scale >= 1:
-            return features, self.segmenter(features)
-        size = [round(side * scale) for side in photo.shape[-2:]]
-        # Contiguous, in which this filter takes half the time.
-        small = to_size(photo.contiguous(), size, antialias=True)
-        return features, self.segmenter(self.encoder(small))
+        """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b . y/4 x/4`, where (y, x)
+        is the size of `in_sight(photo)`."""
+        features, small = self.encoder(photo), in_sight(photo)
+        return features, self.segmenter(features if small is photo else self.encoder(small))
 
     def render(
         self,
@@ -112,16 +138,18 @@ class UniStyleNetwork(nn.Module):
     ) -> Output:
         """photo: `b 3 h w` in [0, 1], 32 pixels a side or more. codes: `b k d`, a style for each region.
 
-        regions: `b k h' w'` in place of the predicted ones. routes: `m k`, 1 where material m goes to region k; by
-        default every material goes to region 0. strength: 0 leaves the photo, 1 is the full style. keep_color: only
-        the luminance comes from the style. Raises ValueError for a smaller photo; the public class pads such photos.
+        regions: `b k h' w'` in place of the predicted ones. routes: `2m k`, 1 where a place of `places` goes to region
+        k; by default the materials of the main object go to region 0. strength: 0 leaves the photo, 1 is the full
+        style. keep_color: only the luminance comes from the style. Raises ValueError for a smaller photo; the public
+        class pads such photos.
         """
         if min(photo.shape[-2:]) < SMALLEST:
             size = tuple(photo.shape[-2:])
             raise ValueError(f"a photo of {size} pixels: the network takes {SMALLEST} a side or more, pad it")
         features, logits = self.find(photo)
         if regions is None:
-            found = self.regions(logits)
-            routes = found.new_ones(found.shape[1], 1) if routes is None else routes.to(found)
-            regions = einsum(found, routes, "b m h w, m k -> b k h w")
+            found = self.places(logits)
+            if routes is None:
+                routes = (torch.arange(found.shape[1]) < found.shape[1] // 2)[:, None]
+            regions = einsum(found, routes.to(found), "b m h w, m k -> b k h w")
         return Output(logits, regions, *self.render(photo, features, regions, codes, strength, keep_color))

@@ -1,4 +1,6 @@
-"""The segmentation head: encoder features to logits over background and materials."""
+"""The segmentation head: encoder features to what each place is made of, and where the main object is."""
+
+from typing import NamedTuple
 
 import torch
 from einops import reduce
@@ -8,23 +10,38 @@ from unistyle.maths.resizing import to_size
 from unistyle.network.layers import conv
 
 
+class Found(NamedTuple):
+    """The two answers of the segmenter, soft masks of the size of its logits."""
+
+    materials: Tensor
+    """What each place is made of: the share of each material, `b m h w` in [0, 1]. The rest is other."""
+
+    main: Tensor
+    """Where the main object is, `b 1 h w` in [0, 1], whatever it is made of."""
+
+
 class Segmenter(nn.Module):
-    """Features at strides 4, 8, 16, 32 -> logits `b 1+m h/4 w/4`; channel 0 is the background.
+    """Features at strides 4, 8, 16, 32 -> logits `b 1+m+1 h/4 w/4`: other, the materials, and the main object.
 
     Coarse to fine, each level resized to the next one's real size and merged by one convolution; the pooled deepest
     features gate the coarsest level, so that what the photo shows as a whole takes part in every decision.
     """
 
     def __init__(
-        self, channels: tuple[int, ...], materials: int, widths: tuple[int, ...] = (32, 48, 96, 128)
+        self,
+        channels: tuple[int, ...],
+        materials: int,
+        main: bool = True,
+        widths: tuple[int, ...] = (32, 48, 96, 128),
     ):
+        """main: whether there is a logit of the main object."""
         super().__init__()
         self.project = nn.Conv2d(channels[-1], widths[-1], 1)
         self.gate = nn.Conv2d(channels[-1], widths[-1], 1)
         self.merge = nn.ModuleList(
             conv(deep + skip, width) for deep, skip, width in zip(widths[1:], channels, widths, strict=False)
         )
-        self.classify = nn.Conv2d(widths[0], 1 + materials, 1)
+        self.classify = nn.Conv2d(widths[0], 1 + materials + main, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         *skips, deepest = features
@@ -35,19 +52,11 @@ class Segmenter(nn.Module):
         return self.classify(x)
 
 
-def foreground_logit(logits: Tensor) -> Tensor:
-    """Logits `b 1+m h w` -> logit `b 1 h w` of any material against the background."""
-    return logits[:, 1:].logsumexp(dim=1, keepdim=True) - logits[:, :1]
-
-
-def material_regions(logits: Tensor, threshold: float, sharpness: float = 4.0) -> Tensor:
-    """Logits `b 1+m h w` -> regions of the materials `b m h w` that sum to at most 1.
-
-    The foreground (any material) is decided against a calibrated `threshold` in (0, 1) on its probability, then shared
-    out among the materials; `sharpness` above 1 makes both decisions firmer than the probabilities, since a photo
-    restyled by half is neither one thing nor the other.
-    """
-    logits = logits.float()
-    offset = torch.logit(torch.tensor(threshold)).item()
-    foreground = ((foreground_logit(logits) - offset) * sharpness).sigmoid()
-    return foreground * (logits[:, 1:] * sharpness).softmax(dim=1)
+def agreed(logits: Tensor, main: Tensor) -> Tensor:
+    """Logits `b 1+m h w` of other and the materials, in which all places of the main object (b 1 h w in [0, 1]) have a
+    say at each of them: a thing is mostly of one material, and as a whole it shows that better than its parts do
+    (docs/trials.md)."""
+    p = logits.softmax(1)
+    area = reduce(main, "b 1 h w -> b 1 1 1", "sum").clamp_min(1e-6)
+    share = reduce(p * main, "b m h w -> b m 1 1", "sum") / area
+    return logits.log_softmax(1) + main * share.clamp_min(1e-6).log()

@@ -36,7 +36,7 @@ def overlay(
     """
     size = height, width = stack.rgb.shape[-2:]
     image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
-    weights = _weights(stack, small, done)
+    weights = _weights(stack, small, done.regions)
 
     def lay(top: int) -> None:
         rows, columns = (top, min(top + step, height)), (0, width)
@@ -55,13 +55,30 @@ def overlay(
     return image, alpha
 
 
-def _weights(stack: Stack, small: Tensor, done: Restyled) -> Callable[[Tensor, Span, Span], Tensor]:
+def at_full_size(stack: Stack, small: Tensor, region: Tensor, run: Map = map, band: int = BAND) -> Tensor:
+    """A region `b 1 h w` in [0, 1] at the photos' own size, uint8 `b 1 H W`, with its edges drawn along theirs. small,
+    run, band: as in `overlay`."""
+    height, width = stack.rgb.shape[-2:]
+    alpha, weights = torch.empty_like(stack.rgb[:, :1]), _weights(stack, small, region)
+    step = max(1, min(height, band // (width * len(alpha))))
+
+    def draw(top: int) -> None:
+        rows = top, min(top + step, height)
+        here = slice(*rows)
+        alpha[..., here, :] = as_bytes(weights(as_float(stack.rgb[..., here, :]), rows, (0, width)))
+
+    for _ in run(draw, range(0, height, step)):
+        pass
+    return alpha
+
+
+def _weights(stack: Stack, small: Tensor, regions: Tensor) -> Callable[[Tensor, Span, Span], Tensor]:
     """What tells for a part of the photos, float `b 3 . .`, how much of each pixel is restyled, `b 1 . .`.
 
     It is the given mask, or the found regions with their edges drawn along those of the photo by a guided filter.
     """
     size = stack.rgb.shape[-2:]
-    total = reduce(done.regions, "b k h w -> b 1 h w", "sum")
+    total = reduce(regions, "b k h w -> b 1 h w", "sum")
     model = guided_model(total, as_float(within(small, MAX_SIZE))) if stack.mask is None else ()
 
     def weights(photo: Tensor, rows: Span, columns: Span) -> Tensor:

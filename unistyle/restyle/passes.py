@@ -26,7 +26,7 @@ class Restyled(NamedTuple):
     """What the network gave."""
 
     found: Tensor
-    """Shares of the materials, `b m . .` in [0, 1]."""
+    """Shares of the materials, `b 2m . .` in [0, 1]: of the main object, then elsewhere."""
 
     regions: Tensor
     """The plan's regions, `b k . .` in [0, 1]."""
@@ -42,7 +42,7 @@ class FrameMemory(Protocol):
     """What a pass keeps for the next one, such as from frame to frame of a video (`unistyle.video.memory`)."""
 
     def found(self, photo: Tensor, found: Tensor) -> Tensor:
-        """Found regions `b m h w` of photos `b 3 H W` in [0, 1] -> those to take."""
+        """Found places `b 2m h w` of photos `b 3 H W` in [0, 1] -> those to take."""
 
     def choose(self, codes: Tensor, chosen: Chosen, there: Sequence[bool]) -> tuple[Tensor, Chosen]:
         """Codes `b k d` and rows of the styles that were chosen -> those to take. there: whether each region has
@@ -93,7 +93,7 @@ class Passes:
         stylizer = self.network.stylizer
         with self.autocast():
             features, logits = self.network.find(seen)
-            found = self._opaque(stack, memory.found(seen, self.network.regions(logits)))
+            found = self.opaque(stack, memory.found(seen, self.network.places(logits)))
             regions = self._regions(stack, plan, found, seen.shape[-2:])
             codes, chosen = choose(stylizer.encode(features, regions), plan, stylizer.levels)
             codes, chosen = memory.choose(codes, chosen, (regions.mean((0, 2, 3)) >= FOUND).tolist())
@@ -119,7 +119,7 @@ class Passes:
         each = zip(photos.split(1), regions.split(1), codes.split(1), strict=True)
         return torch.cat([self.in_tiles(self.network, *one, run=self.map) for one in each])
 
-    def _opaque(self, stack: Stack, found: Tensor) -> Tensor:
+    def opaque(self, stack: Stack, found: Tensor) -> Tensor:
         """What is transparent is neither restyled nor part of the region's statistics."""
         if stack.visible is None:
             return found
@@ -132,5 +132,5 @@ class Passes:
             return resize_regions(mask if stack.visible is None else mask * (stack.visible > 0), size)
         routes = found.new_zeros(found.shape[1], len(plan))
         for k, target in enumerate(plan):
-            routes[list(target.materials), k] = 1
+            routes[list(target.places), k] = 1
         return einsum(found, routes, "b m h w, m k -> b k h w")

@@ -13,6 +13,7 @@ from unistyle.files.digest import digest, raw
 from unistyle.files.photos import Photo
 from unistyle.maths.resizing import within
 from unistyle.restyle.cpu import use_onednn
+from unistyle.restyle.finding import Found, find
 from unistyle.restyle.limit import Limit, Masks
 from unistyle.restyle.options import MAX_SIZE, Look
 from unistyle.restyle.overlay import overlay
@@ -35,9 +36,8 @@ class UniStyle(HubFolder):
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "auto", precision: str = "fp32"):
-        """device: auto, cpu, cuda, cuda:1 or mps; auto takes the best there is. precision: fp32, bf16 or fp16
-        for the convolutions; statistics and the composite stay in fp32. Raises ValueError for a device that
-        is absent."""
+        """device: auto, cpu, cuda, cuda:1 or mps; auto takes the best there is. precision: fp32, bf16 or fp16 for the
+        convolutions; statistics and the composite stay in fp32. Raises ValueError for a device that is absent."""
         self.device, self.dtype = pick_device(device), pick_precision(precision)
         network = checkpoint.network.eval().to(self.device)
         self.network = network.to(memory_format=torch.channels_last)
@@ -90,19 +90,22 @@ class UniStyle(HubFolder):
         for module in (self.network.encoder, self.network.segmenter, self.network.stylizer):
             module.compile(dynamic=False, options=options)
 
-    def plan(self, to: object) -> Plan:
-        """Resolve `to` (see `restyle`): look names up and encode style photos. A Plan can be given in place of
-        `to`. Raises the errors of `restyle` that are about styles and materials."""
-        return Planner(self.network, self.bank, self.passes.autocast).plan(to)
+    def plan(self, to: object, everywhere: bool = False) -> Plan:
+        """Resolve `to` (see `restyle`), whose errors it raises. A Plan can be given in place of `to`."""
+        return Planner(self.network, self.bank, self.passes.autocast).plan(to, everywhere)
+
+    def find(self, photo: AnyPhoto) -> Found:
+        """What a photo is made of, and where its main object is. Raises ImageError."""
+        return find(self.passes, as_photo(photo))
 
     def restyle(self, photo: AnyPhoto, to: object, mask: AnyPhoto | None = None, **options) -> Result:
         """Restyle one photo.
 
-        photo: a PIL image of any mode, or a path. to: a style for every material found, or a mapping from materials
-        to styles, all in one pass. A style is a name of the bank (`stone`: the exemplar that suits the photo best;
-        `stone/quarry`: that one), a path, a mix of these by weight (`stone:0.7,wall.jpg:0.3`), or a PIL image. In a
-        mapping, `"*"` stands for the materials that it does not name; without it they stay as they are. mask: where
-        to restyle (white), in place of what is found. options: see `restyle_batch`.
+        photo: a PIL image of any mode, or a path. to: a style for all materials of the main object, or a mapping from
+        materials to styles, all in one pass, which are restyled wherever they are. A style is a name of the bank
+        (`stone`: the exemplar that suits the photo best; `stone/quarry`: that one), a path, a mix of these by weight
+        (`stone:0.7,wall.jpg:0.3`), or a PIL image. In a mapping, `"*"` stands for the materials of the main object that
+        it does not name. mask: where to restyle (white), in place of what is found. options: see `restyle_batch`.
 
         Raises UnknownNameError for a style or material that the checkpoint does not know, ImageError for an
         unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.
@@ -118,18 +121,19 @@ class UniStyle(HubFolder):
         strength: float = 1.0,
         color: str = "style",
         max_size: int | None = MAX_SIZE,
+        everywhere: bool = False,
         memory: FrameMemory | None = None,
     ) -> list[Result]:
         """Restyle photos of one size in one pass; `photos`, `to` and `masks` as in `restyle`.
 
-        strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own
-        colours with the style's luminance alone. max_size: the network sees the photo with at most this
-        longer side, in pixels; the result is laid over the photo at full size. None: no limit. What is more than
-        `pixels_at_once` goes through the network in tiles; where memory runs out, fewer photos and then tiles
-        are tried, with a warning. memory: a `unistyle.Memory` of a video, whose frames are given in order, one per
-        call (docs/video.md).
+        strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own colours with
+        the style's luminance alone. max_size: the network sees the photo with at most this longer side, in pixels; the
+        result is laid over the photo at full size. None: no limit. everywhere: one style, or `"*"`, also takes the
+        materials around the main object. What is more than `pixels_at_once` goes through the network in tiles; where
+        memory runs out, fewer photos and then tiles are tried, with a warning. memory: a `unistyle.Memory` of a video,
+        whose frames are given in order, one per call (docs/video.md).
         """
-        look, plan = Look(strength, color, max_size), self.plan(to)
+        look, plan = Look(strength, color, max_size), self.plan(to, everywhere)
         if masks is not None and len(plan) != 1:
             regions = ", ".join(target.key for target in plan)
             raise ValueError(f"a mask is one region, for one style; got {len(plan)}: {regions}")

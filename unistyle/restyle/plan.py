@@ -17,7 +17,7 @@ from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import encode_photo, nearest
 from unistyle.styles.mixing import mix, split_mix
 
-REST = "*"  # in a mapping: every material that it does not name
+REST = "*"  # in a mapping: every material that it does not name, as far as the main object is made of it
 
 
 class Target(NamedTuple):
@@ -26,8 +26,8 @@ class Target(NamedTuple):
     key: str
     """The material, or REST."""
 
-    materials: tuple[int, ...]
-    """Rows of the vocabulary: the materials that are in the region."""
+    places: tuple[int, ...]
+    """Which of `UniStyleNetwork.places` are in the region."""
 
     names: tuple[str, ...]
     """The candidate styles, in words."""
@@ -52,7 +52,7 @@ class Planner:
         """precision: makes the context in which the network runs."""
         self.network, self.bank, self.precision = network, bank, precision
 
-    def plan(self, to: object) -> Plan:
+    def plan(self, to: object, everywhere: bool = False) -> Plan:
         """Resolve `to`, as `UniStyle.restyle` describes it. A Plan is returned as it is.
 
         Raises UnknownNameError for a style or a material that is not known, ImageError for an unusable style photo,
@@ -66,11 +66,14 @@ class Planner:
         materials = self.network.config.materials
         if unknown := [key for key in mapping if key != REST and key not in materials]:
             raise UnknownNameError("material", str(unknown[0]), materials)
-        rest = tuple(i for i, name in enumerate(materials) if name not in mapping)
-        return Plan(
-            Target(key, rest if key == REST else (materials.index(key),), *self._style(style))
-            for key, style in mapping.items()
-        )
+        count = len(materials)  # of the places of the main object, which come first, and of those elsewhere
+        rest = [i for i, name in enumerate(materials) if name not in mapping]
+
+        def places(key: str) -> tuple[int, ...]:
+            rows = rest if key == REST else [materials.index(key)]
+            return (*rows, *(count + row for row in rows if key != REST or everywhere))
+
+        return Plan(Target(key, places(key), *self._style(style)) for key, style in mapping.items())
 
     @torch.inference_mode()
     def _style(self, style: object) -> tuple[tuple[str, ...], Tensor]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from einops import reduce
+from einops import rearrange, reduce
 from PIL import Image
 from torch import Tensor
 
@@ -38,14 +38,15 @@ class Result:
 
     styles: dict[str, str]
     """Material -> the exemplar, or the mix of exemplars, that was used. It has every region that is not empty; the
-    key `"*"` is the rest of the materials, or the given mask."""
+    key `"*"` is the materials of the main object that are not named, or the given mask."""
 
 
 def results(
     photos: Sequence[Photo], plan: Plan, materials: Sequence[str], done: Restyled, image: Tensor, mask: Tensor
 ) -> Iterator[Result]:
     """One result per photo. materials: the vocabulary; image: uint8 `b 3 h w`; mask: uint8 `b 1 h w`."""
-    shares = reduce(done.found, "b m h w -> b m", "mean").tolist()
+    both = rearrange(reduce(done.found, "b m h w -> b m", "mean"), "b (where m) -> b where m", where=2)
+    shares = both.sum(1).tolist()
     used = reduce(done.regions, "b k h w -> b k", "mean") >= FOUND
     for i, photo in enumerate(photos):
         found = {name: share for name, share in zip(materials, shares[i], strict=True) if share >= FOUND}

@@ -10,21 +10,19 @@ from tqdm import tqdm
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.maths.resizing import to_size
 from unistyle.network.model import UniStyleNetwork
-from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.classifier import MaterialClassifier, train_classifier
 from unistyle.teachers.masks import SaliencyTeacher, write_masks
 
 
 class Foreground(nn.Module):
-    """RGB `b 3 h w` in [0, 1] -> logits `b 1 h w` of any material or object: what a trained segmenter knows."""
+    """RGB `b 3 h w` in [0, 1] -> logits `b 1 h w` of the main object: what a trained segmenter knows."""
 
     def __init__(self, network: UniStyleNetwork):
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        logit = foreground_logit(self.network.find(image)[1])
-        return to_size(logit - torch.logit(torch.tensor(self.network.config.threshold)), image.shape[-2:])
+        return to_size(self.network.main_logit(self.network.find(image)[1]), image.shape[-2:])
 
 
 def write_missing_masks(

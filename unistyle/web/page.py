@@ -15,8 +15,9 @@ from unistyle.devices import out_of_memory
 from unistyle.errors import UnknownNameError, UsageError
 from unistyle.files.photos import Photo
 from unistyle.files.writing import encode_image
+from unistyle.restyle.finding import COLORS
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.web.pictures import COLORS, Material, find, legend, preview, read, save, tinted
+from unistyle.web.pictures import Material, find, legend, preview, read, save, tinted
 from unistyle.web.visits import Visit, Visits
 
 try:

@@ -13,10 +13,6 @@ from unistyle.files.photos import Photo, read_photo
 from unistyle.restyle.pipeline import UniStyle
 
 PREVIEW = 1024  # pixels of the longer side of what is only looked at
-COLORS = (
-    "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#ffe119",
-    "#9a6324", "#f032e6", "#911eb4", "#42d4f4", "#469990",
-)  # fmt: skip
 
 
 class Material(NamedTuple):
@@ -31,10 +27,8 @@ class Material(NamedTuple):
 
 def find(model: UniStyle, photo: Photo) -> dict[str, Material]:
     """The materials in a photo, in the order of the vocabulary, each with the mask by which it is restyled alone."""
-    style = model.styles[0]  # any: at strength 0 it leaves the photo
-    shares = model.restyle(photo, style, strength=0).materials
-    masks = {name: model.restyle(photo, {name: style}, strength=0).mask for name in shares}
-    return {name: Material(share, masks[name]) for name, share in shares.items()}
+    found = model.find(photo)
+    return {name: Material(share, found.masks[name]) for name, share in found.materials.items()}
 
 
 def tinted(photo: Photo, found: dict[str, Material], colors: dict[str, str]) -> Photo:

@@ -77,7 +77,7 @@ def score_scenes(settings: Scenes) -> None:
     rows = [set_row(name, [counts[i] for i in rows], names) for name, rows in chosen.items()]
     if settings.annotated:
         photos = annotated_split(settings.annotated, "val")
-        single = list(score(tqdm(single_material(photos), total=len(photos), desc="one material")))
+        single = list(score(tqdm(single_material(photos), total=len(photos), desc="one material"), main=True))
         rows.append(set_row("one material", single, names))
         made = composites(photos, settings.composites, settings.seed)
         mixed = list(score(tqdm(made, total=settings.composites, desc="composites")))
