@@ -9,9 +9,15 @@ import pytest
 from experiments.config import ExperimentConfig
 from unistyle.__main__ import COMMANDS, main
 from unistyle.commands.arguments import settings_parser
-from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
+from unistyle.training.config import StyleConfig, TrainConfig
+from unistyle.training.materials.config import SegmenterConfig, VocabularyConfig
 
-TRAININGS = {"train": TrainConfig, "train style": StyleConfig, "train vocabulary": VocabularyConfig}
+TRAININGS = {
+    "train": TrainConfig,
+    "train style": StyleConfig,
+    "train vocabulary": VocabularyConfig,
+    "train segmenter": SegmenterConfig,
+}
 
 
 def parsers() -> Iterator[argparse.ArgumentParser]:

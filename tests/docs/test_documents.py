@@ -17,9 +17,10 @@ from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.checkpoint.shipped import default_checkpoint
 from unistyle.commands.arguments import parser_of, settings_parser
 from unistyle.export.programs import metadata
-from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
+from unistyle.training.config import StyleConfig, TrainConfig
+from unistyle.training.materials.config import SegmenterConfig, VocabularyConfig
 
-TRAININGS = {"style": StyleConfig, "vocabulary": VocabularyConfig}
+TRAININGS = {"style": StyleConfig, "vocabulary": VocabularyConfig, "segmenter": SegmenterConfig}
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ def test_exemplars_are_sure_and_differ(tmp_path):
 
         def find(self, image):
             colour = image.mean((-2, -1))[:, None]
-            return colour, torch.stack([colour.mean(-1) * k for k in (0, 0, 9)], dim=1)[..., None].expand(
-                1, 3, 8, 8
+            return colour, torch.stack([colour.mean(-1) * k for k in (0, 0, 9, 0)], dim=1)[..., None].expand(
+                1, 4, 8, 8
             )
 
     greys = [5 * i for i in range(20)]

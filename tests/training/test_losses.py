@@ -13,6 +13,7 @@ from unistyle.training.losses import (
     VGGTargets,
     describe_photo,
     finite,
+    label_term,
     pixel_terms,
     segmentation_term,
     style_terms,
@@ -101,15 +102,27 @@ def test_segmentation_falls_as_the_logits_agree():
     mask = torch.zeros(2, 1, 32, 32)
     mask[:, :, :16] = 1
     label = torch.tensor([1, -1])
-    right = torch.full((2, 3, 8, 8), -8.0)
-    right[:, 0, 4:] = right[:, 2, :4] = 8.0
+    right = torch.full((2, 4, 8, 8), -8.0)
+    right[:, 3, :4] = right[:, 2, :4] = 8.0
     assert segmentation_term(right, mask, label) < 0.01
-    wrong_material = right[:, [0, 2, 1]]
+    wrong_material = right[:, [0, 2, 1, 3]]
     assert segmentation_term(wrong_material, mask, label) > 1
     assert segmentation_term(wrong_material, mask, torch.tensor([-1, -1])) < 0.01
-    empty = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    empty = torch.zeros(1, 4, 8, 8, requires_grad=True)
     segmentation_term(empty, torch.zeros(1, 1, 8, 8), torch.tensor([-1])).backward()
-    assert empty.grad.abs().min() > 0
+    assert empty.grad[:, -1].abs().min() > 0
+    assert empty.grad[:, :-1].abs().max() == 0  # of the materials nothing is said
+
+
+def test_labels_count_where_they_are_known():
+    logits = torch.zeros(1, 4, 4, 4)  # other, two materials, the main object
+    logits[:, 1, :2] = logits[:, 0, 2:] = 20
+    label = torch.tensor([1, 1, 0, 0, 0, 0, 255, 255]).repeat_interleave(8).view(1, 8, 8)
+    label[:, 2:4] = 1
+    assert label_term(logits, label) < 1e-6
+    label[:, 6:] = 2  # the last of four rows
+    assert label_term(logits, label).item() == pytest.approx(20 / 4, rel=1e-4)
+    assert label_term(logits, torch.full_like(label, 255)) == 0
 
 
 def test_a_term_that_is_not_finite_is_named():

@@ -11,9 +11,9 @@ from tests.training.making import differing, materials_in, noise
 from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.commands import infer, train
 from unistyle.files.photos import read_mask
-from unistyle.training import new_materials
-from unistyle.training.config import VocabularyConfig
-from unistyle.training.new_materials import VocabularyTrainer
+from unistyle.training.materials import vocabulary as new_materials
+from unistyle.training.materials.config import VocabularyConfig
+from unistyle.training.materials.vocabulary import VocabularyTrainer
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 

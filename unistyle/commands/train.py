@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from unistyle.commands.arguments import read_settings, run
-from unistyle.training.config import StyleConfig, TrainConfig, VocabularyConfig
+from unistyle.training.config import StyleConfig, TrainConfig
+from unistyle.training.materials.config import SegmenterConfig, VocabularyConfig
 
 
 def parse(argv: Sequence[str] | None = None) -> TrainConfig:
@@ -32,9 +33,17 @@ def style(argv: Sequence[str]) -> int:
 def vocabulary(argv: Sequence[str]) -> int:
     """Train new materials; the settings are VocabularyConfig."""
     config = read_settings(VocabularyConfig, "unistyle train vocabulary", argv)
-    from unistyle.training.new_materials import train_vocabulary
+    from unistyle.training.materials.vocabulary import train_vocabulary
 
     return _named(train_vocabulary(config))
+
+
+def segmenter(argv: Sequence[str]) -> None:
+    """Train what the segmenter finds; the settings are SegmenterConfig."""
+    config = read_settings(SegmenterConfig, "unistyle train segmenter", argv)
+    from unistyle.training.materials.segmenter import train_segmenter
+
+    train_segmenter(config)
 
 
 def _named(problems: list[str]) -> int:
@@ -44,7 +53,11 @@ def _named(problems: list[str]) -> int:
     return int(bool(problems))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {"style": style, "vocabulary": vocabulary}
+COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "style": style,
+    "vocabulary": vocabulary,
+    "segmenter": segmenter,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -208,44 +208,6 @@ class StyleConfig:
     """Of everything that is drawn."""
 
 
-@dataclass
-class VocabularyConfig:
-    """Teach the segmenter new materials, from photos with their material as the only label, in minutes.
-
-    unistyle train vocabulary --photos mine/ --out mine.safetensors \\
-      --checkpoint checkpoints/unistyle-materials.safetensors
-
-    The checkpoint is written with a preview beside it.
-    """
-
-    photos: str
-    """Folder with one folder per material, photos inside."""
-    checkpoint: str
-    """The checkpoint to start from, whose materials and styles are kept."""
-    out: str
-    """The checkpoint to write."""
-    masks: str | None = None
-    """Folder of masks, MATERIAL/STEM.png, for photos that have none beside them (STEM.mask.png). Class saliency makes
-    those that are missing. Without it, a folder beside `out`."""
-    contents: list[str] | str | None = None
-    """Folders of photos of anything, on which what is found is held where it was. Without them, scikit-image's sample
-    photos."""
-    exemplars: int = 3
-    """Photos of each material that join the bank as its style."""
-    steps: int = 300
-    """Steps of the optimizer."""
-    batch: int = 4
-    """Photos of the new materials, and photos of anything, in each step."""
-    lr: float = 1e-3
-    """Highest learning rate."""
-    held: float = 0.5
-    """Weight of what holds the old materials."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
-    seed: int = 0
-    """Of everything that is drawn."""
-
-
 def check_counts(settings: object, *names: str) -> None:
     """Raises ValueError for a setting that is less than 1."""
     for name in names:

@@ -16,7 +16,6 @@ from unistyle.files.photos import read_image, read_mask
 from unistyle.maths.masks import best_threshold
 from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.model import UniStyleNetwork
-from unistyle.network.segmenter import foreground_logit
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import choose, pick
 from unistyle.styles.codes import encode_photo
@@ -28,15 +27,14 @@ SHOWN = 0.2  # share of the frame that a material must cover for the photo to be
 
 @torch.inference_mode()
 def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
-    """Probability `h w` that each pixel of a photo `3 h w` belongs to any material of the vocabulary."""
-    logit = foreground_logit(network.find(image[None])[1])
-    return to_size(logit, image.shape[-2:])[0, 0].sigmoid()
+    """Probability `h w` that each pixel of a photo `3 h w` belongs to the main object."""
+    return to_size(network.find(image[None])[1][:, -1:], image.shape[-2:])[0, 0].sigmoid()
 
 
 def calibrate(
     network: UniStyleNetwork, photos: Sequence[LabelledPhoto], size: tuple[int, int]
 ) -> tuple[float, float]:
-    """The threshold on the foreground's probability with the highest mean IU on annotated photos, seen at
+    """The threshold on the main object's probability with the highest mean IU on annotated photos, seen at
     (height, width), and that mean IU."""
     pairs = [(image, mask[0] > 0.5) for image, mask in (fit(photo, size) for photo in photos)]
     return best_threshold(*zip(*((foreground(network, image), mask) for image, mask in pairs), strict=True))
@@ -75,7 +73,7 @@ def _describe(
     features, logits = network.find(image)
     code = network.stylizer.encode(features, region)[0, 0, : network.stylizer.code_sizes[0]]
     share = resize_regions(region, logits.shape[-2:])[0, 0]
-    probability = logits[0, 1:].softmax(0)[label]
+    probability = logits[0, 1:-1].softmax(0)[label]
     sureness = (probability * share).sum() / share.sum().clamp_min(1e-6)
     return code.double().numpy(), sureness.item()
 

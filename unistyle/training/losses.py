@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unistyle.data.composing import UNKNOWN
 from unistyle.maths.features import content_distance, gram, luminance, periodic_energy
 from unistyle.maths.resizing import resize_regions
-from unistyle.network.segmenter import foreground_logit
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 
 
@@ -111,22 +111,30 @@ def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
 
 
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
-    """Logits `b 1+m h w` against a soft foreground mask `b 1 H W` and the photo's material `b` (-1: unknown).
+    """Logits `b 1+m+1 h w` against a soft mask `b 1 H W` of the main object and the photo's material `b` (-1: unknown).
 
-    Foreground: cross entropy plus soft IoU (whose one in numerator and denominator keeps a gradient on an empty
+    Main object: cross entropy plus soft IoU (whose one in numerator and denominator keeps a gradient on an empty
     mask). Material: cross entropy inside the mask, for photos whose material is known.
     """
     mask = resize_regions(mask, logits.shape[-2:])[:, 0]
-    foreground = foreground_logit(logits)[:, 0]
-    p = foreground.sigmoid()
+    main = logits[:, -1]
+    p = main.sigmoid()
     both = (p * mask).sum((1, 2))
     iou = (both + 1) / ((p + mask - p * mask).sum((1, 2)) + 1)
     material = F.cross_entropy(
-        logits[:, 1:], label.clamp_min(0)[:, None, None].expand_as(mask), reduction="none"
+        logits[:, :-1], 1 + label.clamp_min(0)[:, None, None].expand_as(mask), reduction="none"
     )
     weight = mask * (label >= 0).view(-1, 1, 1)
     material = (material * weight).sum() / weight.sum().clamp_min(1)
-    return F.binary_cross_entropy_with_logits(foreground, mask) + (1 - iou).mean() + 0.3 * material
+    return F.binary_cross_entropy_with_logits(main, mask) + (1 - iou).mean() + 0.3 * material
+
+
+def label_term(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross entropy of logits `b 1+m+1 h w` with label maps `b H W` of other (0) and materials (1 and up), where a
+    label is known."""
+    label = F.interpolate(label[:, None].float(), logits.shape[-2:], mode="nearest")[:, 0].long()
+    total = F.cross_entropy(logits[:, :-1], label, ignore_index=UNKNOWN, reduction="sum")
+    return total / (label != UNKNOWN).sum().clamp_min(1)
 
 
 def held_term(logits: Tensor, before: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def joint_grid(network: UniStyleNetwork, pairs: dict) -> Tensor:
     codes = network.encode_style(pairs["style"], pairs["style_region"])
     output = network(pairs["photo"], codes, pairs["region"])
     size = pairs["photo"].shape[-2:]
-    found = resize_regions(network.regions(output.logits).sum(1, keepdim=True), size)
+    found = resize_regions(network.found(output.logits).main, size)
     gatys = torch.where((pairs["fixed"] >= 0).view(-1, 1, 1, 1), pairs["gatys"], 0.5)
     style = resize_regions(pairs["style"], size)
     columns = (pairs["photo"], found.expand(-1, 3, -1, -1), pairs["region"].expand(-1, 3, -1, -1), style,

@@ -4,7 +4,9 @@ The joint training finds materials from labels alone too (unistyle.training), wi
 objects comes from annotated photos. Here it comes from the checkpoint, whose segmenter has been taught that already;
 encoder and stylizer stay as they are, and with them every style. What is found elsewhere is held where it was (Li and
 Hoiem, "Learning without Forgetting", section 3): on photos of anything, and on photos that the network itself restyles
-as the materials of its bank, which show these where no photo of them is at hand.
+as the materials of its bank, which show these where no photo of them is at hand. Where one material ends is learned
+from composed photos (`unistyle.data.composing`): cut-outs of the new materials on each other and on photos of anything,
+in which the network says what is around them.
 """
 
 import copy
@@ -14,35 +16,42 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.data.composing import Composer, Piece
+from unistyle.data.concepts import Concept
 from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
-from unistyle.errors import ImageError
+from unistyle.errors import ImageError, UsageError
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
 from unistyle.files.tensors import to_tensor
 from unistyle.files.writing import save_png
-from unistyle.network.model import UniStyleNetwork
+from unistyle.maths.resizing import short_side
+from unistyle.network.model import SIGHT, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.exemplars import own_mask, read_exemplar, style_folders
 from unistyle.teachers.foreground import write_missing_masks
-from unistyle.training.config import VocabularyConfig, check_counts
+from unistyle.training.config import check_counts
 from unistyle.training.finish import join_styles
 from unistyle.training.loop import Means
-from unistyle.training.losses import finite, held_term, segmentation_term
+from unistyle.training.losses import finite, held_term, label_term, segmentation_term
+from unistyle.training.materials.config import VocabularyConfig
+from unistyle.training.materials.pieces import believed, piece_of
 from unistyle.training.previews import material_page
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material
 ROWS = 8  # photos of the preview
+AROUND = 300  # photos of anything to compose with, at most
 OWN = 0  # marks photos of the new materials among those of anything, whose label is -1
 
 
@@ -57,9 +66,11 @@ class VocabularyTrainer:
         photos: list[LabelledPhoto],
         others: list[LabelledPhoto],
         config: VocabularyConfig,
+        surroundings: Sequence[Piece] = (),
     ):
         """network: with the new materials. before: its segmenter as it was. styles: codes `n d` of the old styles.
-        photos: those of the new materials, with masks. others: photos of anything."""
+        photos: those of the new materials, with masks. others: photos of anything. surroundings: some of them, with
+        what was found in them."""
         self.network, self.before, self.config = network.requires_grad_(False), before, config
         self.device = next(network.parameters()).device
         self.styles = styles.to(self.device)
@@ -72,6 +83,11 @@ class VocabularyTrainer:
             DataLoader(MaskedPhotos([kind], SIZES, config.batch, length, config.seed), config.batch)
             for kind in (photos, others + own)
         ]
+        pieces = [own_piece(photo) for photo in photos]
+        materials = len(network.config.materials)
+        self.loaders.append(
+            DataLoader(Composer([*pieces, *surroundings], materials, length, config.seed), config.batch)
+        )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = torch.optim.Adam(network.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99))
         # Not 0.1, with which a warm-up of a single step would be divided by its length, 0.
@@ -99,17 +115,20 @@ class VocabularyTrainer:
             before = self.before(features)
         return self.network.segmenter(features), before
 
-    def step(self, own: dict, other: dict, number: int) -> dict[str, float]:
-        """Learn from a batch of own photos and one of others; returns the values of the terms."""
+    def step(self, own: dict, other: dict, composed: list[Tensor], number: int) -> dict[str, float]:
+        """Learn from a batch of own photos, one of others and a composed one; returns the values of the terms."""
         found, _ = self.logits(own["photo"])
         mask, label = own["mask"].to(self.device), own["label"].to(self.device)
+        now, before = self.logits(self.elsewhere(other))
+        main = F.binary_cross_entropy_with_logits(now[:, -1:], before[:, -1:].sigmoid())
         terms = {
             "found": segmentation_term(found, mask, label),
-            "held": held_term(*self.logits(self.elsewhere(other))),
+            "composed": label_term(self.logits(composed[0])[0], composed[1].to(self.device)),
+            "held": held_term(now[:, :-1], before[:, :-1]) + main,
         }
         finite(terms, number)
         self.optimizer.zero_grad()
-        (terms["found"] + self.config.held * terms["held"]).backward()
+        (terms["found"] + terms["composed"] + self.config.held * terms["held"]).backward()
         self.optimizer.step()
         self.schedule.step()
         return {name: value.item() for name, value in terms.items()}
@@ -118,8 +137,8 @@ class VocabularyTrainer:
         """Train in place."""
         with tqdm(total=self.config.steps, desc="training") as bar:
             means = Means(bar)
-            for number, (own, other) in enumerate(zip(*self.loaders, strict=True)):
-                means.add(self.step(own, other, number))
+            for number, (own, other, composed) in enumerate(zip(*self.loaders, strict=True)):
+                means.add(self.step(own, other, composed, number))
                 means.step()
         self.network.requires_grad_(False)
 
@@ -127,7 +146,7 @@ class VocabularyTrainer:
 @torch.inference_mode()
 def largest(network: UniStyleNetwork, photo: LabelledPhoto) -> str:
     """The material of which the network finds the most in a photo."""
-    shares = network.regions(network.find(seen(network, photo))[1]).mean((0, 2, 3))
+    shares = network.found(network.find(seen(network, photo))[1]).materials.mean((0, 2, 3))
     return network.config.materials[int(shares.argmax())]
 
 
@@ -139,10 +158,11 @@ def seen(network: UniStyleNetwork, photo: LabelledPhoto) -> Tensor:
 
 @torch.inference_mode()
 def moved(network: UniStyleNetwork, before: nn.Module, photos: Sequence[LabelledPhoto]) -> float:
-    """Share of the positions of photos at which another material, or background, is likeliest than before."""
+    """Share of the positions of photos at which another material, or other, is likeliest than before."""
     features = [network.encoder(seen(network, photo)) for photo in photos]
     changed = [
-        (network.segmenter(f).argmax(1) != before(f).argmax(1)).float().mean().item() for f in features
+        (network.segmenter(f)[:, :-1].argmax(1) != before(f)[:, :-1].argmax(1)).float().mean().item()
+        for f in features
     ]
     return sum(changed) / len(changed)
 
@@ -221,6 +241,10 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     old, known = checkpoint.network, checkpoint.network.config.materials
+    if not old.config.main:
+        raise UsageError(
+            f"{config.checkpoint} is of a version before 0.2; unistyle train segmenter brings it up to date"
+        )
     photos, materials, problems = own_photos(config, old)
     others, kept = other_photos(config.contents)
     write_missing_masks(old, photos, materials, masks_folder(config), device)
@@ -228,8 +252,9 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     photos = [replace(photo, label=vocabulary.index(materials[photo.label])) for photo in photos]
     train, held = hold_out(photos)
     before = copy.deepcopy(old.segmenter).to(device)  # which is trained itself where no material is new
+    around = surroundings(old.to(device), others)
     network = with_vocabulary(old, vocabulary).to(device).eval()
-    VocabularyTrainer(network, before, checkpoint.bank.codes, train, others, config).run()
+    VocabularyTrainer(network, before, checkpoint.bank.codes, train, others, config, around).run()
     report(network, before, held, kept)
     network.cpu()
     bank = join_styles(network, checkpoint.bank, train, config.exemplars)
@@ -239,6 +264,20 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     notes = checkpoint.notes | {"new materials": made}
     _write(replace(checkpoint, network=network, bank=bank, notes=notes), held, config)
     return problems
+
+
+def own_piece(photo: LabelledPhoto) -> Piece:
+    """A photo of a new material with its mask, to compose with."""
+    image, mask = (to_tensor(x) for x in load(photo))
+    sized = [(short_side(x[None], SIGHT)[0] * 255).round().byte() for x in (image, mask)]
+    return Piece(sized[0], sized[1][0], 1 + photo.label)
+
+
+def surroundings(network: UniStyleNetwork, photos: Sequence[LabelledPhoto]) -> list[Piece]:
+    """Some of the photos of anything, with what the network finds in them, as far as it is sure."""
+    step = -(-len(photos) // AROUND)
+    pieces = [piece_of(network, photo.path) for photo in photos[::step]]
+    return list(believed(network, pieces, [Concept()] * len(pieces), 0.5))
 
 
 def report(

@@ -1,0 +1,1 @@
+"""What the segmenter finds: materials and the main object, from weak labels."""

@@ -1,0 +1,140 @@
+"""The segmenter of a checkpoint, taught what each place is made of, from weak labels (`unistyle train segmenter`).
+
+Image-level labels and names of photos say what a main object is made of; the checkpoint says where that is. Photos are
+composed of them, in which labels are exact (`unistyle.data.composing`), and in later rounds the network's own surest
+answers on whole photos join them. Annotated masks of materials are never trained on. Encoder and stylizer stay as they
+are, and with them every style; where the main object is stays where the checkpoint finds it.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from unistyle.data.composing import PHOTOS, Composer, Piece
+from unistyle.data.concepts import Concept, Concepts, read_concepts
+from unistyle.data.labelled import material_photos, materials_of
+from unistyle.devices import pick_device
+from unistyle.errors import UsageError
+from unistyle.files.folders import list_images
+from unistyle.maths.schedules import warm_cosine
+from unistyle.network.model import UniStyleNetwork
+from unistyle.network.vocabulary import with_main_object
+from unistyle.training.config import check_counts
+from unistyle.training.loop import Means
+from unistyle.training.losses import finite, label_term
+from unistyle.training.materials.config import SegmenterConfig
+from unistyle.training.materials.pieces import Shown, believed, pieces_of, thing_photos
+
+WARMUP = 10  # one in so many steps, the first ones, in which the rate rises
+CLIP = 5.0  # norm of the gradient at most
+MAIN = 1.0  # weight of what holds the main object
+
+
+class SegmenterTrainer:
+    """The segmenter of a network, trained on composed photos; where the main object is, it is held where another
+    network with the same encoder finds it."""
+
+    def __init__(self, network: UniStyleNetwork, before: UniStyleNetwork, config: SegmenterConfig):
+        self.network, self.before, self.config = network.requires_grad_(False).eval(), before.eval(), config
+        network.segmenter.requires_grad_(True)
+        self.device = next(network.parameters()).device
+        self.optimizer = torch.optim.AdamW(
+            network.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.01
+        )
+
+    def terms(self, photo: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """`materials`: cross entropy where a label is known, photos `b 3 h w` with label maps `b h w`. `main`: cross
+        entropy with the main object of before."""
+        with torch.no_grad():
+            features = self.network.encoder(photo)
+            wanted = self.before.main_logit(self.before.segmenter(features)).sigmoid()
+        logits = self.network.segmenter(features)
+        return {
+            "materials": label_term(logits, label),
+            "main": F.binary_cross_entropy_with_logits(logits[:, -1:], wanted),
+        }
+
+    def run(self, composed: Dataset, name: str) -> None:
+        """Train in place, on every item once."""
+        loader = DataLoader(composed, self.config.batch)
+        schedule = warm_cosine(self.optimizer, len(loader), len(loader) // WARMUP)
+        with tqdm(total=len(loader), desc=name) as bar:
+            means = Means(bar)
+            for number, batch in enumerate(loader):
+                terms = self.terms(*(x.to(self.device) for x in batch))
+                finite(terms, number)
+                self.optimizer.zero_grad()
+                (terms["materials"] + MAIN * terms["main"]).backward()
+                torch.nn.utils.clip_grad_norm_(self.network.segmenter.parameters(), CLIP)
+                self.optimizer.step()
+                schedule.step()
+                means.add({key: value.item() for key, value in terms.items()})
+                means.step()
+
+
+def labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
+    """The photos with labels, of the checkpoint's materials. Raises UsageError for folders of other materials."""
+    own = materials_of(config.photos)
+    if unknown := [name for name in own if name not in materials]:
+        raise UsageError(
+            f"{config.photos} has the material {unknown[0]!r}, which the checkpoint does not know: "
+            "unistyle train vocabulary adds materials"
+        )
+    photos = [
+        Shown(photo.path, Concept(1 + materials.index(own[photo.label])), PHOTOS)
+        for photo in material_photos(config.photos, config.split)
+    ]
+    things = thing_photos(config.things, materials, config.same_as)
+    return photos + [Shown(photo.path, Concept(1 + photo.label), "things") for photo in things]
+
+
+def weakly_labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
+    """Photos whose names say what they show, and photos of anything: those for self-training."""
+    concepts = read_concepts(config.table, materials) if config.table else Concepts({}, materials)
+    named = [path for folder in config.named for path in list_images(folder)]
+    rest = [path for folder in config.unlabelled for path in list_images(folder)]
+    return [Shown(p, concepts.of(p), "named") for p in named] + [Shown(p, Concept(), "") for p in rest]
+
+
+def train_segmenter(config: SegmenterConfig) -> None:
+    """Train the segmenter and write the checkpoint. Raises CheckpointError, ImageError, ValueError or OSError before
+    anything is written."""
+    check_counts(config, "steps", "batch", "rounds")
+    device = pick_device(config.device)
+    checkpoint = load_checkpoint(config.checkpoint)
+    before = checkpoint.network.to(device)
+    network = copy.deepcopy(with_main_object(before)).to(device)
+    sure, weak = (of(config, network.config.materials) for of in (labelled, weakly_labelled))
+    pieces = list(pieces_of(before, sure + weak))
+    materials, length = len(network.config.materials), config.steps * config.batch
+    for number in range(config.rounds):
+        if number:
+            concepts = [photo.concept for photo in weak]
+            whole = believed(network, pieces[len(sure) :], concepts, config.believed)
+            pieces = [*pieces[: len(sure)], *whole]
+        trainer = SegmenterTrainer(network, before, config)
+        composed = Composer(pieces, materials, length, config.seed + number)
+        trainer.run(composed, f"round {number + 1} of {config.rounds}")
+    network.requires_grad_(False).cpu()
+    network.config = replace(
+        network.config, threshold=0.5
+    )  # the main object was held where it began for `before`
+    notes = checkpoint.notes | {"segmenter": _note(config, pieces)}
+    made = replace(checkpoint, network=network, notes=notes)
+    print(f"{', '.join(network.config.materials)} in {save_checkpoint(config.out, made)}")
+
+
+def _note(config: SegmenterConfig, pieces: Sequence[Piece]) -> str:
+    about = {
+        key: value
+        for key, value in asdict(config).items()
+        if key in ("steps", "batch", "lr", "rounds", "seed")
+    }
+    return f"{config.rounds} rounds on composed photos of {len(pieces)}: {about}"
