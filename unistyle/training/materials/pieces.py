@@ -13,6 +13,7 @@ from tqdm import tqdm
 from unistyle.data.composing import UNKNOWN, Piece
 from unistyle.data.concepts import Concept
 from unistyle.data.labelled import LabelledPhoto, list_materials
+from unistyle.data.views import load
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import short_side, to_size, within
@@ -21,6 +22,7 @@ from unistyle.network.model import SIGHT, UniStyleNetwork
 LONGEST = 480  # pixels of a photo's longer side
 AWAY = 26  # of 255: below it a place surely does not belong to the main object
 SIDES = (192, 288)  # short sides, in pixels, at which photos without labels are looked at
+AROUND = 300  # photos of anything to compose new materials with, at most
 LOWEST, HIGHEST = 0.35, 0.9  # probability from which a place is believed, at least and at most
 
 
@@ -151,3 +153,17 @@ def _answer(network: UniStyleNetwork, piece: Piece, concept: Concept) -> tuple[T
 def _limit(values: Sequence[Tensor], share: float) -> float:
     every = torch.cat([x[:: max(1, len(x) // 80)] for x in values])
     return float(every.quantile(1 - share).clamp(LOWEST, HIGHEST)) if len(every) else HIGHEST
+
+
+def own_piece(photo: LabelledPhoto) -> Piece:
+    """A photo of a new material with its mask, to compose with."""
+    image, mask = (to_tensor(x) for x in load(photo))
+    sized = [(short_side(x[None], SIGHT)[0] * 255).round().byte() for x in (image, mask)]
+    return Piece(sized[0], sized[1][0], 1 + photo.label)
+
+
+def surroundings(network: UniStyleNetwork, photos: Sequence[LabelledPhoto]) -> list[Piece]:
+    """Some of the photos of anything, with what the network finds in them, as far as it is sure."""
+    step = -(-len(photos) // AROUND)
+    pieces = [piece_of(network, photo.path) for photo in photos[::step]]
+    return list(believed(network, pieces, [Concept()] * len(pieces), 0.5))

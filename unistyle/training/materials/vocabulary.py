@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.data.composing import Composer, Piece
-from unistyle.data.concepts import Concept
 from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
@@ -34,8 +33,7 @@ from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
 from unistyle.files.tensors import to_tensor
 from unistyle.files.writing import save_png
-from unistyle.maths.resizing import short_side
-from unistyle.network.model import SIGHT, UniStyleNetwork
+from unistyle.network.model import UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.exemplars import own_mask, read_exemplar, style_folders
@@ -45,13 +43,12 @@ from unistyle.training.finish import join_styles
 from unistyle.training.loop import Means
 from unistyle.training.losses import finite, held_term, label_term, segmentation_term
 from unistyle.training.materials.config import VocabularyConfig
-from unistyle.training.materials.pieces import believed, piece_of
+from unistyle.training.materials.pieces import own_piece, surroundings
 from unistyle.training.previews import material_page
 
 SIZES = [(192, 256), (288, 384)]  # (height, width) at which materials are looked for
 FEWEST = 5  # photos of a material
 ROWS = 8  # photos of the preview
-AROUND = 300  # photos of anything to compose with, at most
 OWN = 0  # marks photos of the new materials among those of anything, whose label is -1
 
 
@@ -264,20 +261,6 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     notes = checkpoint.notes | {"new materials": made}
     _write(replace(checkpoint, network=network, bank=bank, notes=notes), held, config)
     return problems
-
-
-def own_piece(photo: LabelledPhoto) -> Piece:
-    """A photo of a new material with its mask, to compose with."""
-    image, mask = (to_tensor(x) for x in load(photo))
-    sized = [(short_side(x[None], SIGHT)[0] * 255).round().byte() for x in (image, mask)]
-    return Piece(sized[0], sized[1][0], 1 + photo.label)
-
-
-def surroundings(network: UniStyleNetwork, photos: Sequence[LabelledPhoto]) -> list[Piece]:
-    """Some of the photos of anything, with what the network finds in them, as far as it is sure."""
-    step = -(-len(photos) // AROUND)
-    pieces = [piece_of(network, photo.path) for photo in photos[::step]]
-    return list(believed(network, pieces, [Concept()] * len(pieces), 0.5))
 
 
 def report(
