@@ -49,6 +49,7 @@ def test_failures_are_counted_said_and_recorded(job, tmp_path, capsys):
     journal.note(job, "written", None, 0.5, dict(materials={"stone": 0.2}), dict(frames=3))
     journal.close()
     assert str(journal.counts) == "1 written, 1 failed"
+    assert journal.counts.unchanged == 1, "nothing was restyled"
     assert capsys.readouterr().err == "failed: a.png: no photo\n"
     (line,) = manifest.read().values()  # the newest of the photo
     assert '"materials": {"stone": 0.2}, "styles": {}, "seconds": 0.5' in line

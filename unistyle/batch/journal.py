@@ -62,7 +62,7 @@ class Journal:
         """
         with self._lock:
             setattr(self.counts, status, getattr(self.counts, status) + 1)
-            self.counts.unchanged += found is not None and not found["styles"]
+            self.counts.unchanged += found is not None and not found.get("styles")
             if status == "failed":
                 tqdm.write(f"failed: {reason}", file=sys.stderr)
                 self._bar.set_postfix(failed=self.counts.failed, refresh=False)
