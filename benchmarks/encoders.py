@@ -102,12 +102,10 @@ def imagecodecs() -> Iterator[tuple[str, Encoder]]:
 
 def without_isal() -> Iterator[tuple[str, Encoder]]:
     """What is written where ISA-L is not available."""
-
-    def encode(image: Image.Image) -> bytes:
-        with mock.patch.object(writing, "isal_zlib", None):
-            return encode_image(image)
-
-    yield "unistyle png without isal", encode
+    # Around all that is done with it, not in the function: threads that replace it at the same time would put back what
+    # another one had put there.
+    with mock.patch.object(writing, "isal_zlib", None):
+        yield "unistyle png without isal", encode_image
 
 
 def optional(name: str) -> ModuleType | None:

@@ -27,8 +27,8 @@ def make_photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
 
 
 def pictures(folder: Path) -> dict[str, str]:
-    """What the PNGs of a folder show, as a digest of their pixels. Their bytes depend on which zlib a process loaded
-    first, and pytest would compare long ones for an hour where they differ."""
+    """What the PNGs of a folder show, as a digest of their pixels: the same picture may be compressed in other ways,
+    and pytest would compare long files for an hour where they differ."""
     each = ((path.name, Image.open(path)) for path in folder.glob("*.png"))
     return {name: digest(image.mode, image.size, image.tobytes()) for name, image in each}
 
