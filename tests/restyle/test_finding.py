@@ -105,6 +105,13 @@ def test_find_only_restyles_nothing(folder, checkpoint, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("beside", [["--from", "stone"], ["--mask", "photos"]])
+def test_everywhere_is_for_one_style_alone(folder, checkpoint, tmp_path, capsys, beside):
+    given = [str(folder), "--to", "metal", "--everywhere", "--checkpoint", str(checkpoint), *beside]
+    assert infer.main([*given, "--out", str(tmp_path / "out")]) == 2
+    assert "--everywhere says how far --to goes" in capsys.readouterr().err
+
+
 def test_what_an_older_checkpoint_finds(model):
     """Without a main object of its own all that is a material is the main object: nothing is left around it."""
     photo = torch.from_numpy(np.asarray(make_photo(64, 64), np.float32) / 255).permute(2, 0, 1)[None]

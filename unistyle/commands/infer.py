@@ -130,6 +130,10 @@ def wanted_styles(given: Infer) -> dict[str, str]:
     if len(styles) < len(pairs):
         twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
         raise UsageError(f"material {twice!r} is given two styles; give one")
+    if given.everywhere and (given.mask or REST not in styles):
+        raise UsageError(
+            "--everywhere says how far --to goes by itself; leave it out beside --from, --map alone or --mask"
+        )
     if given.mask and len(styles) > 1:
         raise UsageError(f"--mask is one region for one style; got {len(styles)} ({', '.join(styles)})")
     return styles
@@ -186,8 +190,10 @@ def infer(given: Infer) -> int:
 
 
 def _find_only(given: Infer) -> int:
-    if given.to or given.map or given.from_ or given.mask:
-        raise UsageError("--find-only restyles nothing; leave --to, --from, --map and --mask out")
+    if given.to or given.map or given.from_ or given.mask or given.everywhere:
+        raise UsageError(
+            "--find-only restyles nothing; leave --to, --from, --map, --everywhere and --mask out"
+        )
     model = UniStyle.from_pretrained(given.checkpoint, given.device, given.precision)
     return find_all(model, sample_photos() if given.samples else given.inputs, given.out, given.overwrite)
 

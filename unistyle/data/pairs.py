@@ -114,7 +114,7 @@ def _by_material(photos: list[LabelledPhoto]) -> list[list[LabelledPhoto]]:
 
 
 class MaskedPhotos(Dataset):
-    """Whole photos, each with the soft mask of its foreground and its material: photo `3 h w`, mask `1 h w`, label.
+    """Whole photos, each with the soft mask of its main object and its material: photo `3 h w`, mask `1 h w`, label.
 
     Each is mirrored, cropped to half or more of its sides and changed in colour at random. The kinds (photos of
     materials, photos of objects in general) take turns, and so do the materials within a kind, so that each has its

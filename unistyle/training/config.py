@@ -31,7 +31,7 @@ class DataConfig:
     """Folder of annotated masks, MATERIAL/STEM.png. They are never trained on."""
     calibrate: str | None = None
     """File with one line MATERIAL/STEM for each photo whose annotated mask sets the thresholds. Without it, that of the
-    foreground is 0.5."""
+    main object is 0.5."""
     crop: int = 128
     """Side of the square crops that are restyled, in pixels."""
     style_size: tuple[int, int] = (192, 256)

@@ -43,7 +43,7 @@ class VocabularyConfig:
 
 @dataclass
 class SegmenterConfig:
-    """Teach the segmenter of a checkpoint what each place is made of, from weak labels, in an hour.
+    """Teach the segmenter of a checkpoint what each place is made of, from weak labels, in half an hour.
 
     unistyle train segmenter --config configs/segmenter.yaml
 
