@@ -15,7 +15,7 @@ from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.commands import bank
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
-from unistyle.styles.codes import encode_photo
+from unistyle.styles.samples import swatch_of
 
 # Tests run on all cores at once (pytest-xdist), each with a thread of its own, and so do the commands that they start.
 # With another number sums come out in another order, and a mask by 1 of 255.
@@ -31,7 +31,7 @@ def network() -> UniStyleNetwork:
 def checkpoint(network: UniStyleNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint file: materials leather, stone, metal; styles stone (quarry, wall) and metal (plate)."""
     names = [("stone", "quarry"), ("stone", "wall"), ("metal", "plate")]
-    codes = [encode_photo(network, make_photo(64, 64, seed)) for seed in range(10, 10 + len(names))]
+    codes = [swatch_of(network, make_photo(64, 64, seed)).codes[0] for seed in range(10, 10 + len(names))]
     bank = StyleBank(tuple(names), torch.stack(codes))
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     return save_checkpoint(path, Checkpoint(network, bank, {"recipe": "random"}))

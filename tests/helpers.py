@@ -13,6 +13,8 @@ from unistyle.data.transfer import Transfer
 from unistyle.files.digest import digest
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.swatches import TILE, Swatches
 from unistyle.teachers.vgg import STYLE_LAYERS
 
 ROOT = Path(__file__).parent.parent
@@ -72,6 +74,13 @@ def make_network() -> UniStyleNetwork:
         network.segmenter.classify.bias[0] += (logits[:, 1:-1].logsumexp(1) - logits[:, 0]).median()
         network.segmenter.classify.bias[-1] -= logits[:, -1].median()
     return network
+
+
+def sampled(bank: StyleBank, seed: int = 0) -> StyleBank:
+    """The bank with a sample for each exemplar: coarse noise that repeats."""
+    noise = torch.rand(len(bank.names), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+    tiles = (noise.repeat_interleave(TILE // 32, -1).repeat_interleave(TILE // 32, -2) * 255).byte()
+    return StyleBank.of(bank.names, Swatches(bank.codes, tiles, torch.ones(len(tiles))))
 
 
 class TinyVGG(nn.Module):

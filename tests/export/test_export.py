@@ -3,6 +3,7 @@
 import base64
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,17 +13,20 @@ from huggingface_hub import ModelCard
 from safetensors import safe_open
 from torch import nn
 
-from tests.helpers import make_network, make_photo
+from tests.helpers import make_network, make_photo, sampled
 from unistyle import UniStyle
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.commands import export as export_command
 from unistyle.export import programs as export
 from unistyle.export.check import TOLERANCE, check, onnx_session, reference
-from unistyle.export.modules import _seen_size, one_pass
-from unistyle.files.tensors import to_tensor
+from unistyle.export.modules import _grids, _seen_size, one_pass
+from unistyle.files.tensors import as_float, to_tensor
 from unistyle.maths import exportable
 from unistyle.maths.resizing import resize_regions
+from unistyle.network.fuse import grids_of
+from unistyle.network.laying import Samples
 from unistyle.network.model import SIGHT
+from unistyle.styles.swatches import TILE
 
 SIZES = ((48, 64), (97, 131), (32, 32), (33, 45), (289, 300), (300, 288), (333, 411), (150, 601), (210, 160),
          (577, 321))  # fmt: skip
@@ -30,12 +34,18 @@ SIZES = ((48, 64), (97, 131), (32, 32), (33, 45), (289, 300), (300, 288), (333, 
 
 @pytest.fixture(scope="module")
 def loaded(checkpoint):
-    return load_checkpoint(checkpoint)
+    plain = load_checkpoint(checkpoint)
+    return replace(plain, bank=sampled(plain.bank))
+
+
+def samples_of(swatches):
+    """Tiles and structure as a program takes them, for one photo."""
+    return as_float(swatches.tiles)[None], swatches.structure[None]
 
 
 @pytest.fixture(scope="module")
 def program(loaded):
-    """The program that takes codes; made once, because it takes a quarter of a minute."""
+    """The program that takes swatches; made once, because it takes a quarter of a minute."""
     return export.export_program(one_pass(loaded))
 
 
@@ -50,6 +60,7 @@ def rand(*shape, seed=0):
 def test_resizing_by_products_is_the_networks(size):
     w = rand(2, 3, 24, 31)
     torch.testing.assert_close(exportable.resize_regions(w, size), resize_regions(w, size))
+    torch.testing.assert_close(exportable.pooled(w, size), F.adaptive_avg_pool2d(w, size))
 
 
 @pytest.mark.parametrize("size", [(60, 80), (59, 41), (24, 31), (7, 80)])
@@ -65,17 +76,19 @@ def test_materials_are_looked_for_at_the_networks_size():
         for width in range(32, 1400, 11):
             scale = min(1, SIGHT / min(height, width))
             assert _seen_size((height, width)) == [round(height * scale), round(width * scale)]
+            assert _grids((height, width)) == grids_of((height, width))
 
 
 @pytest.mark.parametrize("size", [(48, 64), (97, 131), (333, 411)])
 def test_the_module_to_export_is_the_network(loaded, size):
     photo, network = to_tensor(make_photo(*size))[None], loaded.network
     codes, routes = loaded.bank.codes[None, :2], torch.tensor([[1.0, 0], [0, 1], [1, 0]] * 2)
+    samples = samples_of(loaded.bank.swatches[:2])
     with torch.no_grad():
-        wanted = network(photo, codes, routes=routes)
-        image, alpha = one_pass(loaded)(photo, codes, routes)
+        wanted = network(photo, codes, routes=routes, samples=Samples(*samples))
+        image, alpha = one_pass(loaded)(photo, codes, *samples, routes)
         styled, _ = one_pass(loaded, "stone")(photo)
-        by_style, _ = reference(network, photo, loaded.bank.codes[:2])
+        by_style, _ = reference(network, photo, loaded.bank.swatches[:2])
     for got, want in ((image, wanted.image), (alpha, wanted.alpha), (styled, by_style)):
         torch.testing.assert_close(got, want, rtol=0, atol=1 / 255)
 
@@ -96,9 +109,10 @@ def test_a_program_of_torch_export_gives_the_networks_result_at_any_size(
         photo = torch.stack([to_tensor(make_photo(*size, seed=i)) for i in range(batch)])
         codes = loaded.bank.codes[:regions].expand(batch, -1, -1)
         routes = F.one_hot(torch.arange(6) % regions, regions).float()
+        samples = [x.expand(batch, *x.shape[1:]) for x in samples_of(loaded.bank.swatches[:regions])]
         with torch.no_grad():
-            image, alpha = run(photo, codes, routes)
-            wanted = loaded.network(photo, codes, routes=routes)
+            image, alpha = run(photo, codes, *samples, routes)
+            wanted = loaded.network(photo, codes, routes=routes, samples=Samples(*samples))
         torch.testing.assert_close(image, wanted.image, rtol=0, atol=1 / 255)
         torch.testing.assert_close(alpha, wanted.alpha, rtol=0, atol=1 / 255)
 
@@ -130,9 +144,11 @@ def test_onnx_takes_batches_and_several_regions(loaded, onnx_file):
         loaded.bank.codes[None, 1:].expand(3, -1, -1),
         torch.tensor([[1.0, 0], [0, 1], [0, 0]] * 2),
     )
+    tiles, structure = (x.expand(3, *x.shape[1:]) for x in samples_of(loaded.bank.swatches[1:]))
     with torch.no_grad():
-        wanted = loaded.network(photo, codes, routes=routes).image
-    inputs = {"photo": photo.numpy(), "codes": codes.numpy(), "routes": routes.numpy()}
+        wanted = loaded.network(photo, codes, routes=routes, samples=Samples(tiles, structure)).image
+    inputs = {"photo": photo, "codes": codes, "tiles": tiles, "structure": structure, "routes": routes}
+    inputs = {name: x.contiguous().numpy() for name, x in inputs.items()}
     image, _ = onnx_session(onnx_file).run(None, inputs)
     assert np.abs(image - wanted.numpy()).max() <= 2 / 255
 
@@ -142,6 +158,8 @@ def test_onnx_says_what_it_takes_and_holds_the_bank(loaded, onnx_file):
     assert {i.name: i.shape for i in session.get_inputs()} == {
         "photo": ["batch", 3, "height", "width"],
         "codes": ["batch", "regions", loaded.network.stylizer.code_size],
+        "tiles": ["batch", "regions", 3, TILE, TILE],
+        "structure": ["batch", "regions"],
         "routes": [6, "regions"],
     }
     assert [o.name for o in session.get_outputs()] == ["image", "alpha"]
@@ -216,7 +234,11 @@ def test_names_of_wrapped_models_do_not_reach_a_file(loaded, tmp_path, wrap):
     names = set(network.state_dict())
     path = save_checkpoint(tmp_path / "a.safetensors", Checkpoint(wrap(network), loaded.bank), half=False)
     with safe_open(path, "pt") as file:
-        assert set(file.keys()) == {f"network.{name}" for name in names} | {"bank.codes"}
+        assert set(file.keys()) == {f"network.{name}" for name in names} | {
+            "bank.codes",
+            "bank.tiles",
+            "bank.structure",
+        }
     state = load_checkpoint(path).network.state_dict()
     for name, value in make_network().state_dict().items():
         assert torch.equal(state[name], value), name

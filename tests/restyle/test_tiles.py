@@ -14,6 +14,7 @@ from unistyle import UniStyle
 from unistyle.files.photos import photo_from_pil
 from unistyle.maths.features import moments
 from unistyle.maths.resizing import part_of, within
+from unistyle.restyle.options import Look
 from unistyle.restyle.overlay import overlay
 from unistyle.restyle.passes import NoMemory
 from unistyle.restyle.stack import opaque, stack_photos
@@ -139,7 +140,9 @@ def test_bands_of_rows_are_laid_over_the_photo_as_the_whole_is(model, max_size, 
     stack = stack_photos([photo_from_pil(photo)], None, photo.size)
     small = within(opaque(stack), max_size)
     with torch.inference_mode():
-        done = model.passes.run(small, stack, model.plan("stone"), NoMemory())
+        done = model.passes.run(
+            small, stack, model.plan("stone"), Look(strength, "style", max_size), NoMemory()
+        )
         whole, bands = (overlay(stack, small, done, strength, keep_color, band=band) for band in (10**9, 700))
     for a, b in zip(whole, bands, strict=True):
         assert (a.int() - b.int()).abs().max() <= 1

@@ -30,6 +30,6 @@ def half_mask(size: tuple[int, int]) -> Image.Image:
 
 
 def exemplars_of(codes, style: str = "rust") -> list[Exemplar]:
-    """Exemplars `0.png`, `1.png`, ... of given codes."""
-    codes, none = torch.as_tensor(np.asarray(codes), dtype=torch.float32), torch.empty(0)
-    return [Exemplar(style, Path(f"{i}.png"), none, none, code) for i, code in enumerate(codes)]
+    """Exemplars `0.png`, `1.png`, ... of given codes, with an empty region."""
+    codes, image = torch.as_tensor(np.asarray(codes), dtype=torch.float32), torch.zeros(1, 3, 8, 8)
+    return [Exemplar(style, Path(f"{i}.png"), image, image[:, :1], code) for i, code in enumerate(codes)]

@@ -14,22 +14,26 @@ from PIL import ExifTags, Image
 from tests.helpers import make_photo
 from tests.styles.making import exemplars_of, half_mask, photo_of, save
 from unistyle.errors import ImageError, StyleError
-from unistyle.styles.codes import encode_photo
-from unistyle.styles.exemplars import Exemplar, bank_of, read_exemplar, read_exemplars, style_folders
+from unistyle.styles.exemplars import bank_of, read_exemplar, read_exemplars, style_folders
+from unistyle.styles.samples import swatch_of
+
+
+def code_of(network, *photo):
+    return swatch_of(network, *photo).codes[0]
 
 
 def test_a_code_is_that_of_the_photo_in_its_region(network, tmp_path):
     path = photo_of(tmp_path, "a.png")
     photo, full = make_photo(72, 80), Image.new("L", (80, 72), 255)
     found, whole = (read_exemplar(network, "rust", path, whole=w) for w in (False, True))
-    assert found.code.equal(encode_photo(network, photo)), "what is found"
-    assert whole.code.equal(encode_photo(network, photo, full))
+    assert found.code.equal(code_of(network, photo)), "what is found"
+    assert whole.code.equal(code_of(network, photo, full))
     assert not found.code.equal(whole.code)
     assert 0.02 < found.region.mean() < 0.98
     assert whole.region.equal(torch.ones(1, 1, 72, 80))
     save(half_mask((80, 72)), tmp_path / "a.mask.png")
     for given in (read_exemplar(network, "rust", path, whole=w) for w in (False, True)):
-        assert given.code.equal(encode_photo(network, photo, half_mask((80, 72)))), "a mask comes first"
+        assert given.code.equal(code_of(network, photo, half_mask((80, 72)))), "a mask comes first"
         assert given.region[..., :40].eq(1).all()
         assert given.region[..., 40:].eq(0).all()
     assert (given.style, given.path, given.image.shape) == ("rust", path, (1, 3, 72, 80))
@@ -41,11 +45,11 @@ def test_what_is_opaque_is_the_region(network, tmp_path):
     photo = make_photo(72, 80)
     photo.putalpha(half_mask((80, 72)))
     path = save(photo, tmp_path / "a.png")
-    expected = encode_photo(network, make_photo(72, 80), half_mask((80, 72)))
+    expected = code_of(network, make_photo(72, 80), half_mask((80, 72)))
     for whole in (False, True):
         assert read_exemplar(network, "rust", path, whole).code.equal(expected)
     upper = save(half_mask((72, 80)).transpose(Image.Transpose.ROTATE_90), tmp_path / "a.mask.png")
-    masked = encode_photo(network, make_photo(72, 80), Image.open(upper))
+    masked = code_of(network, make_photo(72, 80), Image.open(upper))
     assert read_exemplar(network, "rust", path).code.equal(masked), "a mask comes first"
 
 
@@ -68,7 +72,7 @@ def test_a_mask_is_as_large_as_the_upright_photo(network, tmp_path):
     save(half_mask(upright.size), tmp_path / "a.mask.png")
     read = read_exemplar(network, "rust", path)
     assert read.image.shape[-2:] == (80, 72)
-    assert read.code.equal(encode_photo(network, upright, half_mask(upright.size)))
+    assert read.code.equal(code_of(network, upright, half_mask(upright.size)))
     save(half_mask(lying.size), tmp_path / "a.mask.png")
     with pytest.raises(
         ImageError, match=r"a.mask.png: size \(80, 72\) for a photo of \(72, 80\); wanted the same"
@@ -216,7 +220,7 @@ def test_exemplars_are_named_after_their_files():
     stems = ["wall", "a/wall", "wall-2", "b/wall", "b:c,d=e*f", "猫", "  ", "b-c:d-e-f"]
     codes = exemplars_of(np.arange(2 * len(stems)).reshape(-1, 2))
     exemplars = [replace(e, path=Path(f"{stem}.png")) for stem, e in zip(stems, codes, strict=True)]
-    other = Exemplar("felt", Path("wall.png"), *(torch.zeros(2) for _ in range(3)))
+    other = replace(codes[0], style="felt", path=Path("wall.png"), code=torch.zeros(2))
     bank = bank_of([*exemplars, other])
     assert bank.names == (
         *(

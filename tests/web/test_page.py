@@ -76,7 +76,7 @@ def test_result_and_mask_are_those_of_the_python_api(page, model, tmp_path):
     found = look(page, path)
     name = next(iter(found))
     choices = ["metal" if material == name else STAYS for material in model.materials]
-    _, image, mask = page.restyle(ME, 0.8, True, *choices)
+    _, image, mask = page.restyle(ME, 0.8, 1, 1, True, *choices)
     wanted = model.restyle(path, {name: "metal"}, strength=0.8, color="keep")
     assert (Path(image).name, Path(mask).name) == ("a b-restyled.png", "a b-mask.png")
     with Image.open(image) as got:
@@ -108,20 +108,20 @@ def test_own_style_photo(page, model, tmp_path):
     name = next(iter(look(page, odd_photo(tmp_path / "a.png"))))
     choices = [OWN if material == name else STAYS for material in model.materials]
     with pytest.raises(gr.Error, match="drop it first"):
-        page.restyle(ME, 1, False, *choices)
+        page.restyle(ME, 1, 1, 1, False, *choices)
     page.take_style(ME, upload(page, tmp_path / "wall.png"))
     wanted = model.restyle(tmp_path / "a.png", {name: tmp_path / "wall.png"}).image
-    np.testing.assert_array_equal(Image.open(page.restyle(ME, 1, False, *choices)[1]), wanted)
+    np.testing.assert_array_equal(Image.open(page.restyle(ME, 1, 1, 1, False, *choices)[1]), wanted)
     page.take_style(ME, None)
     with pytest.raises(gr.Error, match="drop it first"):
-        page.restyle(ME, 1, False, *choices)
+        page.restyle(ME, 1, 1, 1, False, *choices)
 
 
 @needs_gradio
 def test_what_cannot_be_done_is_a_message(page, model, tmp_path):
     nothing = [STAYS] * len(model.materials)
     with pytest.raises(gr.Error, match="There is no photo"):
-        page.restyle(ME, 1, False, *nothing)
+        page.restyle(ME, 1, 1, 1, False, *nothing)
     broken = tmp_path / "<b>.png"
     broken.write_text("no photo")
     with pytest.raises(gr.Error, match=r"'&lt;b&gt;\.png: cannot be read as an image") as error:
@@ -132,9 +132,9 @@ def test_what_cannot_be_done_is_a_message(page, model, tmp_path):
     path = odd_photo(tmp_path / "a.png")
     look(page, path)
     with pytest.raises(gr.Error, match="choose what at least one"):
-        page.restyle(ME, 1, False, *nothing)
+        page.restyle(ME, 1, 1, 1, False, *nothing)
     with pytest.raises(gr.Error, match="unknown style"):
-        page.restyle(ME, 1, False, str(path), *nothing[1:])
+        page.restyle(ME, 1, 1, 1, False, str(path), *nothing[1:])
 
 
 @needs_gradio
@@ -145,7 +145,7 @@ def test_photo_that_is_too_large(model, root, tmp_path):
     with pytest.raises(gr.Error, match=r"b\.png: 201x160 pixels; this page takes"):
         page.look(ME, upload(page, tmp_path / "b.png"))
     with pytest.raises(gr.Error, match="There is no photo"):
-        page.restyle(ME, 1, False, *[STAYS] * len(model.materials))
+        page.restyle(ME, 1, 1, 1, False, *[STAYS] * len(model.materials))
 
 
 @needs_gradio
@@ -173,7 +173,7 @@ def test_nothing_is_kept_after_the_visit(page, model, tmp_path):
         look(page, path)
         page.take_style(ME, upload(page, path))
         for _ in range(2):
-            page.restyle(ME, 1, False, *["stone"] * len(model.materials))
+            page.restyle(ME, 1, 1, 1, False, *["stone"] * len(model.materials))
     mine = sorted(Path(name).name for name in files_below(page.visits[ME.session_hash].folder))
     assert mine == sorted(
         ["a.png", "a.png", "found.webp", "before.webp", "after.webp", "a-restyled.png", "a-mask.png"]

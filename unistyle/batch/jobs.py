@@ -227,6 +227,12 @@ class Options:
     color: str = "style"
     """As in `UniStyle.restyle_batch`."""
 
+    structure: float | None = None
+    """As in `UniStyle.restyle_batch`."""
+
+    texture_scale: float = 1.0
+    """As in `UniStyle.restyle_batch`."""
+
     max_size: int | None = MAX_SIZE
     """As in `UniStyle.restyle_batch`."""
 
@@ -244,6 +250,12 @@ class Options:
 
     batch_size: int = 1
     """Photos of one size that go through the network in one pass at most."""
+
+    @property
+    def look(self) -> dict:
+        """What `UniStyle.restyle_batch` is told of them."""
+        names = ("strength", "color", "max_size", "structure", "texture_scale")
+        return {name: getattr(self, name) for name in names}
 
     def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
         """Files of a job that are still to be written. exists: tells whether a file is there."""

@@ -89,7 +89,7 @@ class Runner:
         masks = [item.mask for item in batch if item.mask] if o.masked else None
         try:
             with self.slots:
-                results = self.model.restyle_batch(photos, self.plan, masks, o.strength, o.color, o.max_size)
+                results = self.model.restyle_batch(photos, self.plan, masks, **o.look)
         except (ValueError, RuntimeError, MemoryError) as error:
             self._after(batch, error)
             return

@@ -11,23 +11,27 @@ from PIL import Image
 from torch import Tensor
 
 from unistyle.checkpoint.checkpoint import Checkpoint
-from unistyle.files.tensors import as_bytes, to_tensor
+from unistyle.files.tensors import as_bytes, as_float, to_tensor
+from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.codes import nearest
+from unistyle.styles.swatches import Swatches
 
 TOLERANCE = 2  # of 255: the largest difference from the network that `check` accepts
 CHECK_SIZES = ((97, 131), (288, 288), (210, 160), (287, 401), (333, 250), (384, 512), (511, 389), (577, 700),
                (720, 1080), (32, 45))  # height, width  # fmt: skip
 
 
-def reference(network: UniStyleNetwork, photo: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+def reference(network: UniStyleNetwork, photo: Tensor, candidates: Swatches) -> tuple[Tensor, Tensor]:
     """Image and alpha by the network itself, for a photo `1 3 h w` whose main object gets the nearest of the
-    candidates `n d`."""
+    candidates."""
     features, logits = network.find(photo)
     main = network.places(logits)[:, : len(network.config.materials)]
     regions = reduce(main, "b m h w -> b 1 h w", "sum")
-    row = nearest(network.stylizer.encode(features, regions), candidates, network.stylizer.levels)
-    _, alpha, image = network.render(photo, features, regions, candidates[row])
+    row = nearest(network.stylizer.encode(features, regions), candidates.codes, network.stylizer.levels)
+    chosen = candidates[row]
+    samples = Samples(as_float(chosen.tiles), chosen.structure)
+    _, alpha, image = network.render(photo, features, regions, chosen.codes, samples)
     return image, alpha
 
 
@@ -49,7 +53,7 @@ class Difference(NamedTuple):
 def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image]) -> Iterator[Difference]:
     """How far the results of onnxruntime, with a file of `export_onnx`, are from those of the network on some photos.
 
-    Every material of the main object becomes the file's style. Where the file takes codes, the exemplars of the bank
+    Every material of the main object becomes the file's style. Where the file takes swatches, the exemplars of the bank
     take turns.
     """
     session = onnx_session(path)
@@ -58,11 +62,14 @@ def check(checkpoint: Checkpoint, path: str | Path, photos: Iterable[Image.Image
     routes = np.repeat([[1.0], [0.0]], len(network.config.materials), axis=0).astype(np.float32)
     for i, picture in enumerate(photos):
         photo = to_tensor(picture)[None]
-        codes = bank.codes[bank.find(to)] if to else bank.codes[i % len(bank.codes)][None]
+        rows = bank.find(to) if to else [i % len(bank.names)]
+        swatches = bank.swatches[rows]
         inputs = {"photo": photo.numpy()}
-        inputs |= {} if to else {"codes": codes[None].numpy(), "routes": routes}
+        if not to:
+            inputs |= {"codes": swatches.codes[None].numpy(), "tiles": as_float(swatches.tiles)[None].numpy()}
+            inputs |= {"structure": swatches.structure[None].numpy(), "routes": routes}
         with torch.no_grad():
-            wanted = reference(network, photo, codes)
+            wanted = reference(network, photo, swatches)
         got = (torch.from_numpy(x) for x in session.run(["image", "alpha"], inputs))
         # uint8 has no negative numbers.
         image, alpha = (

@@ -16,13 +16,15 @@ from unistyle.checkpoint.checkpoint import Checkpoint
 from unistyle.export.modules import LARGEST, OnePass, OneStyle, one_pass
 from unistyle.files.atomic import atomic
 from unistyle.network.model import SMALLEST
+from unistyle.styles.swatches import TILE
 
 MOST = 2**10  # photos and regions of a pass
-VERSION = 2  # of inputs, outputs and metadata of the exported programs
+VERSION = 3  # of inputs, outputs and metadata of the exported programs
 
 
 def export_program(module: OnePass) -> ExportedProgram:
-    """The program of a module. Batch, height and width are free, and so is the number of regions if it takes codes."""
+    """The program of a module. Batch, height and width are free, and so is the number of regions if it takes
+    swatches."""
     # Imported here, so that everything else works with an older torch that does not have it yet.
     from torch.fx.experimental.dynamic_spec import ParamsSpec, ShapesSpec, ShapeVar, TensorSpec
 
@@ -32,8 +34,14 @@ def export_program(module: OnePass) -> ExportedProgram:
     shapes: dict[str, list] = {"photo": [batch, 3, height, width]}
     examples = [torch.rand(2, 3, 64, 96)]
     if not isinstance(module, OneStyle):
-        shapes |= {"codes": [batch, regions, size], "routes": [2 * materials, regions]}
-        examples += [torch.rand(2, 2, size), torch.rand(2 * materials, 2)]
+        shapes |= {
+            "codes": [batch, regions, size],
+            "tiles": [batch, regions, 3, TILE, TILE],
+            "structure": [batch, regions],
+            "routes": [2 * materials, regions],
+        }
+        examples += [torch.rand(2, 2, size), torch.rand(2, 2, 3, TILE, TILE), torch.rand(2, 2)]
+        examples.append(torch.rand(2 * materials, 2))
     spec = ShapesSpec(params=ParamsSpec({name: TensorSpec(shape) for name, shape in shapes.items()}))
     with torch.no_grad():
         return torch.export.export(module, tuple(examples), dynamic_shapes=spec)
@@ -41,7 +49,8 @@ def export_program(module: OnePass) -> ExportedProgram:
 
 def metadata(checkpoint: Checkpoint, to: str | None = None) -> dict[str, str]:
     """What the user of a program needs besides it, as text: `materials` and `styles` ([style, exemplar] pairs) as JSON;
-    `codes` as base64 of little-endian float32, one row for each exemplar; `to`, the style that the program holds, or
+    `codes` as base64 of little-endian float32, one row for each exemplar; so `structure`; `tiles` as base64 of bytes,
+    rows of 3 TILE TILE; `to`, the style that the program holds, or
     nothing; and the checkpoint's notes as JSON."""
     bank = checkpoint.bank
     return {
@@ -50,6 +59,8 @@ def metadata(checkpoint: Checkpoint, to: str | None = None) -> dict[str, str]:
         "materials": json.dumps(checkpoint.network.config.materials),
         "styles": json.dumps(bank.names),
         "codes": base64.b64encode(bank.codes.numpy().astype("<f4").tobytes()).decode(),
+        "tiles": base64.b64encode(bank.swatches.tiles.numpy().tobytes()).decode(),
+        "structure": base64.b64encode(bank.swatches.structure.numpy().astype("<f4").tobytes()).decode(),
         "to": to or "",
         "notes": json.dumps(checkpoint.notes),
     }
@@ -73,7 +84,7 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, to: str | None = None)
     """Write an `.onnx` file, complete or not at all, with the metadata in it; returns it. Raises UnknownNameError, and
     ValueError for another ending."""
     path, module = _ending(path, ".onnx"), one_pass(checkpoint, to)
-    inputs = ["photo"] if isinstance(module, OneStyle) else ["photo", "codes", "routes"]
+    inputs = ["photo"] if isinstance(module, OneStyle) else ["photo", "codes", "tiles", "structure", "routes"]
     program: Any = torch.onnx.export(
         export_program(module),
         dynamo=True,
@@ -95,6 +106,7 @@ def _name_sizes(values: Sequence) -> None:
     import onnx_ir
 
     layout = {"photo": "batch 3 height width", "codes": "batch regions d", "routes": "materials regions"}
+    layout |= {"tiles": "batch regions 3 side side", "structure": "batch regions"}
     for value in values:
         names = layout.get(value.name, layout["photo"]).split()
         sizes = zip(names, value.shape, strict=True)

@@ -38,6 +38,12 @@ def shrink(x: Tensor, size: Sequence[int]) -> Tensor:
     return rows @ x @ columns.mT
 
 
+def pooled(x: Tensor, size: Sequence[int]) -> Tensor:
+    """`F.adaptive_avg_pool2d` of `b c h w`."""
+    rows, columns = (_pooling(n, k, x.device) for n, k in zip(x.shape[-2:], size, strict=True))
+    return rows @ x @ columns.mT
+
+
 def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
     """`unistyle.maths.resizing.resize_regions`, which goes through here while a program is exported."""
     sides = list(zip(w.shape[-2:], size, strict=True))

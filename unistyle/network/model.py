@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from unistyle.maths.resizing import to_size
 from unistyle.network.composite import alpha_of, composite
 from unistyle.network.encoder import Encoder, EncoderConfig
+from unistyle.network.fuse import lay_over
+from unistyle.network.laying import Samples
 from unistyle.network.segmenter import Found, Segmenter, agreed
 from unistyle.network.stylizer import Stylizer
 
@@ -43,7 +45,7 @@ class Output(NamedTuple):
     regions: Tensor
     """Where each style goes, `b k . .` in [0, 1]."""
     restyled: Tensor
-    """The stylizer's picture of the whole photo, `b 3 h w` in [0, 1]."""
+    """The restyled picture of the whole photo, `b 3 h w` in [0, 1]."""
     alpha: Tensor
     """How much of it is laid over the photo, `b 1 h w` in [0, 1]."""
     image: Tensor
@@ -119,11 +121,18 @@ class UniStyleNetwork(nn.Module):
         features: list[Tensor],
         regions: Tensor,
         codes: Tensor,
+        samples: Samples | None = None,
         strength: float = 1.0,
         keep_color: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The second half: the photo, its features, regions `b k . .` and codes `b k d` -> restyled, alpha, image."""
-        restyled = self.stylizer(features, regions, codes, photo.shape[-2:])
+        """The second half: the photo, its features, regions `b k . .`, codes `b k d` and samples -> restyled, alpha,
+        image."""
+        size = photo.shape[-2:]
+        restyled = self.stylizer(features, regions, codes, size)
+        if samples is not None:
+            restyled = lay_over(photo, restyled, regions, samples).over(
+                restyled, size, (0, size[0]), (0, size[1])
+            )
         alpha = alpha_of(photo, regions)
         return restyled, alpha, composite(photo, restyled, alpha, strength, keep_color)
 
@@ -133,14 +142,16 @@ class UniStyleNetwork(nn.Module):
         codes: Tensor,
         regions: Tensor | None = None,
         routes: Tensor | None = None,
+        samples: Samples | None = None,
         strength: float = 1.0,
         keep_color: bool = False,
     ) -> Output:
         """photo: `b 3 h w` in [0, 1], 32 pixels a side or more. codes: `b k d`, a style for each region.
 
         regions: `b k h' w'` in place of the predicted ones. routes: `2m k`, 1 where a place of `places` goes to region
-        k; by default the materials of the main object go to region 0. strength: 0 leaves the photo, 1 is the full
-        style. keep_color: only the luminance comes from the style. Raises ValueError for a smaller photo; the public
+        k; by default the materials of the main object go to region 0. samples: what is laid in each region. strength:
+        0 leaves the photo, 1 is the full style. keep_color: only the luminance comes from the style. Raises
+        ValueError for a smaller photo; the public
         class pads such photos.
         """
         if min(photo.shape[-2:]) < SMALLEST:
@@ -152,4 +163,6 @@ class UniStyleNetwork(nn.Module):
             if routes is None:
                 routes = (torch.arange(found.shape[1]) < found.shape[1] // 2)[:, None]
             regions = einsum(found, routes.to(found), "b m h w, m k -> b k h w")
-        return Output(logits, regions, *self.render(photo, features, regions, codes, strength, keep_color))
+        return Output(
+            logits, regions, *self.render(photo, features, regions, codes, samples, strength, keep_color)
+        )

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from unistyle.network.model import SMALLEST
 
-MAX_SIZE = 1024  # pixels; the network has seen objects of a few hundred, and larger ones get a finer grain
+# Pixels of the longer side. The network has seen objects of a few hundred; larger ones get a finer grain, and fewer of
+# the results show the new material (docs/trials.md). Fine edges are the photo's own, whatever its size.
+MAX_SIZE = 512
+TEXTURE_SCALE = (
+    8.0  # times larger or smaller than it comes: beyond it a texture is a colour, or a single shape
+)
 COLORS = ("style", "keep")
 
 
@@ -21,10 +26,26 @@ class Look:
     max_size: int | None
     """The longer side, in pixels, at which the network sees a photo at most; None: no limit."""
 
+    structure: float | None = None
+    """How much of a style's sample takes the place of the stylizer's picture; None: as much as the style asks for."""
+
+    texture_scale: float = 1.0
+    """How large the texture of a sample is, 1 as it comes; from 1/TEXTURE_SCALE to TEXTURE_SCALE."""
+
     def __post_init__(self):
         if not 0 <= self.strength <= 1:
             raise ValueError(
                 f"strength {self.strength}; wanted a number from 0 (the photo) to 1 (the full style)"
+            )
+        if self.structure is not None and not 0 <= self.structure <= 1:
+            raise ValueError(
+                f"structure {self.structure}; wanted a number from 0 (the style's statistics alone) to 1 (its sample "
+                "wherever it is the stronger)"
+            )
+        if not 1 / TEXTURE_SCALE <= self.texture_scale <= TEXTURE_SCALE:
+            raise ValueError(
+                f"texture_scale {self.texture_scale}; wanted a number from {1 / TEXTURE_SCALE:g} to {TEXTURE_SCALE:g}, "
+                "1 as it comes"
             )
         if self.color not in COLORS:
             raise ValueError(f"color {self.color!r}; wanted one of {', '.join(COLORS)}")

@@ -45,6 +45,10 @@ def overlay(
         alpha[..., here, :] = as_bytes(weights(photo, rows, columns))
         restyled = part_of(done.image, size, rows, columns, cubic=True).float()
         restyled = restyled / 255 if done.image.dtype == torch.uint8 else restyled
+        if small.shape != stack.rgb.shape:  # the photo is sharper than the network saw it
+            restyled = restyled + photo - part_of(small, size, rows, columns, cubic=True).float() / 255
+        if done.laid:
+            restyled = done.laid.over(restyled, size, rows, columns)
         # Of 8 bits, so that the photo is untouched wherever the mask that is returned is 0.
         w = as_float(alpha[..., here, :])
         image[..., here, :] = as_bytes(composite(photo, restyled.clamp(0, 1), w, strength, keep_color))

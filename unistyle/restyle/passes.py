@@ -10,13 +10,16 @@ from torch import Tensor
 from unistyle.devices import map_on_cores
 from unistyle.files.tensors import as_float
 from unistyle.maths.resizing import resize_regions, within
+from unistyle.network.fuse import Laid, lay_over
+from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.stylizer import Regions
 from unistyle.restyle.limit import Limit
-from unistyle.restyle.options import MAX_SIZE
+from unistyle.restyle.options import MAX_SIZE, Look
 from unistyle.restyle.plan import Plan, choose
 from unistyle.restyle.stack import Stack
 from unistyle.restyle.tiles import restyle_in_tiles
+from unistyle.styles.swatches import Swatches
 
 FOUND = 0.01  # share of the frame from which a material counts as found
 Chosen = list[list[int]]  # for each photo, the row of the chosen style of each target
@@ -35,7 +38,10 @@ class Restyled(NamedTuple):
     """The styles that were chosen."""
 
     image: Tensor
-    """The restyled photos at their working size, `b 3 . .`: float in [0, 1], or uint8."""
+    """The stylizer's picture of the photos at their working size, `b 3 . .`: float in [0, 1], or uint8."""
+
+    laid: Laid | None
+    """What is laid over them; None: nothing."""
 
 
 class FrameMemory(Protocol):
@@ -44,12 +50,15 @@ class FrameMemory(Protocol):
     def found(self, photo: Tensor, found: Tensor) -> Tensor:
         """Found places `b 2m h w` of photos `b 3 H W` in [0, 1] -> those to take."""
 
-    def choose(self, codes: Tensor, chosen: Chosen, there: Sequence[bool]) -> tuple[Tensor, Chosen]:
-        """Codes `b k d` and rows of the styles that were chosen -> those to take. there: whether each region has
+    def choose(self, swatches: Swatches, chosen: Chosen, there: Sequence[bool]) -> tuple[Swatches, Chosen]:
+        """Swatches `b k` and rows of the styles that were chosen -> those to take. there: whether each region has
         something in these photos."""
 
     def regions(self, regions: Tensor, noise: Tensor) -> Regions:
         """Regions `b k h w` for the stylizer, with its noise."""
+
+    def moved(self) -> tuple[float, float]:
+        """By how much the picture has moved down and right so far, as shares of its sides."""
 
 
 class NoMemory:
@@ -58,11 +67,14 @@ class NoMemory:
     def found(self, photo: Tensor, found: Tensor) -> Tensor:
         return found
 
-    def choose(self, codes: Tensor, chosen: Chosen, there: Sequence[bool]) -> tuple[Tensor, Chosen]:
-        return codes, chosen
+    def choose(self, swatches: Swatches, chosen: Chosen, there: Sequence[bool]) -> tuple[Swatches, Chosen]:
+        return swatches, chosen
 
     def regions(self, regions: Tensor, noise: Tensor) -> Regions:
         return Regions(regions, noise)
+
+    def moved(self) -> tuple[float, float]:
+        return 0.0, 0.0
 
 
 class Passes:
@@ -86,7 +98,7 @@ class Passes:
         """The context in which the network runs in its precision. It holds for one thread."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def run(self, photo: Tensor, stack: Stack, plan: Plan, memory: FrameMemory) -> Restyled:
+    def run(self, photo: Tensor, stack: Stack, plan: Plan, look: Look, memory: FrameMemory) -> Restyled:
         """Restyle photos, uint8 `b 3 h w` at their working size. stack: the same photos at full size."""
         whole = photo[:, 0].numel() <= self.limit.pixels
         seen = as_float(photo if whole else within(photo, self.reduced))
@@ -95,14 +107,21 @@ class Passes:
             features, logits = self.network.find(seen)
             found = self.opaque(stack, memory.found(seen, self.network.places(logits)))
             regions = self._regions(stack, plan, found, seen.shape[-2:])
-            codes, chosen = choose(stylizer.encode(features, regions), plan, stylizer.levels)
-            codes, chosen = memory.choose(codes, chosen, (regions.mean((0, 2, 3)) >= FOUND).tolist())
+            swatches, chosen = choose(stylizer.encode(features, regions), plan, stylizer.levels)
+            swatches, chosen = memory.choose(swatches, chosen, (regions.mean((0, 2, 3)) >= FOUND).tolist())
             if whole:
                 w = memory.regions(regions, stylizer.noise)
-                restyled = stylizer(features, w, codes, seen.shape[-2:])
+                restyled = stylizer(features, w, swatches.codes, seen.shape[-2:])
             else:
-                restyled = self._tiled(photo, regions, codes)
-        return Restyled(found, regions, chosen, restyled)
+                restyled = self._tiled(photo, regions, swatches.codes)
+        asked = swatches.asked(look.structure)
+        laid = None
+        if asked.structure.any():
+            # Of what goes in tiles a reduced picture says what wins, and what is finer follows.
+            own = restyled if whole else as_float(within(restyled, self.reduced))
+            samples = Samples(as_float(asked.tiles), asked.structure, look.texture_scale)
+            laid = lay_over(seen, own, regions, samples, memory.moved())
+        return Restyled(found, regions, chosen, restyled, laid)
 
     def map(self, function: Callable, *items: Iterable) -> Iterable:
         """`map` over tiles: on a CPU a core each, on an accelerator one after the other."""

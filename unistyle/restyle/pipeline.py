@@ -77,9 +77,10 @@ class UniStyle(HubFolder):
         self.passes.limit.pixels = pixels
 
     def fingerprint(self, plan: Plan) -> str:
-        """What stands for the weights and a plan's style codes, 12 hex digits: equal where results are equal, whatever
+        """What stands for the weights and a plan's styles, 12 hex digits: equal where results are equal, whatever
         file they come from."""
-        tensors = [*self.network.state_dict().values(), *(target.codes for target in plan)]
+        styles = (x for target in plan for x in target.swatches.tensors)
+        tensors = [*self.network.state_dict().values(), *styles]
         return digest(b"".join(raw(tensor.float()) for tensor in tensors))[:12]
 
     def compile(self) -> None:
@@ -122,6 +123,8 @@ class UniStyle(HubFolder):
         color: str = "style",
         max_size: int | None = MAX_SIZE,
         everywhere: bool = False,
+        structure: float | None = None,
+        texture_scale: float = 1.0,
         memory: FrameMemory | None = None,
     ) -> list[Result]:
         """Restyle photos of one size in one pass; `photos`, `to` and `masks` as in `restyle`.
@@ -129,18 +132,15 @@ class UniStyle(HubFolder):
         strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own colours with
         the style's luminance alone. max_size: the network sees the photo with at most this longer side, in pixels; the
         result is laid over the photo at full size. None: no limit. everywhere: one style, or `"*"`, also takes the
-        materials around the main object. What is more than `pixels_at_once` goes through the network in tiles; where
-        memory runs out, fewer photos and then tiles are tried, with a warning. memory: a `unistyle.Memory` of a video,
-        whose frames are given in order, one per call (docs/video.md).
+        materials around the main object. structure: how much of the style's sample takes the place of what the
+        stylizer makes of its statistics, from 0 to 1; None: as much as the style asks for. texture_scale: how large
+        the sample's texture is, 1 as it comes. What is more than `pixels_at_once` goes through the network in tiles;
+        where memory runs out, fewer photos and then tiles are tried, with a warning. memory: a `unistyle.Memory` of a
+        video, whose frames are given in order, one per call (docs/video.md).
         """
-        look, plan = Look(strength, color, max_size), self.plan(to, everywhere)
-        if masks is not None and len(plan) != 1:
-            regions = ", ".join(target.key for target in plan)
-            raise ValueError(f"a mask is one region, for one style; got {len(plan)}: {regions}")
-        if memory is not None and len(photos) != 1:
-            raise ValueError(f"{len(photos)} frames of a video at once; with a memory give them one per call")
-        memory = NoMemory() if memory is None else memory
-        work = partial(self._restyle, plan=plan, look=look, memory=memory)
+        look, plan = Look(strength, color, max_size, structure, texture_scale), self.plan(to, everywhere)
+        _refuse(len(photos), plan, masks is not None, memory is not None)
+        work = partial(self._restyle, plan=plan, look=look, memory=memory or NoMemory())
         return self.passes.limit.in_parts([as_photo(photo) for photo in photos], masks, max_size, work)
 
     def _restyle(
@@ -149,7 +149,16 @@ class UniStyle(HubFolder):
         width, height = photos[0].size
         stack = stack_photos(photos, masks, smallest(width, height, look.max_size)).to(self.device)
         small = within(opaque(stack), look.max_size)
-        done = self.passes.run(small, stack, plan, memory)
+        done = self.passes.run(small, stack, plan, look, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)
         image, mask = (x[..., :height, :width] for x in (image, mask))
         return list(results(photos, plan, self.materials, done, image, mask))
+
+
+def _refuse(photos: int, plan: Plan, masked: bool, video: bool) -> None:
+    """What cannot go together. Raises ValueError."""
+    if masked and len(plan) != 1:
+        regions = ", ".join(target.key for target in plan)
+        raise ValueError(f"a mask is one region, for one style; got {len(plan)}: {regions}")
+    if video and photos != 1:
+        raise ValueError(f"{photos} frames of a video at once; with a memory give them one per call")

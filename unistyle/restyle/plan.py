@@ -14,8 +14,10 @@ from unistyle.files.places import Place, place
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.stack import AnyPhoto, as_photo
 from unistyle.styles.bank import StyleBank
-from unistyle.styles.codes import encode_photo, nearest
+from unistyle.styles.codes import nearest
 from unistyle.styles.mixing import mix, split_mix
+from unistyle.styles.samples import swatch_of
+from unistyle.styles.swatches import Swatches, together
 
 REST = "*"  # in a mapping: every material that it does not name, as far as the main object is made of it
 
@@ -32,8 +34,13 @@ class Target(NamedTuple):
     names: tuple[str, ...]
     """The candidate styles, in words."""
 
-    codes: Tensor
-    """The codes `n d` of the candidate styles."""
+    swatches: Swatches
+    """The candidate styles."""
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes `n d` of the candidate styles."""
+        return self.swatches.codes
 
 
 class Plan(tuple[Target, ...]):
@@ -41,7 +48,7 @@ class Plan(tuple[Target, ...]):
 
 
 class Planner:
-    """Makes plans: it looks up the names of styles and encodes style photos."""
+    """Makes plans: it looks up the names of styles and makes swatches of style photos."""
 
     def __init__(
         self,
@@ -76,8 +83,8 @@ class Planner:
         return Plan(Target(key, places(key), *self._style(style)) for key, style in mapping.items())
 
     @torch.inference_mode()
-    def _style(self, style: object) -> tuple[tuple[str, ...], Tensor]:
-        """Names and codes `n d` that a style may stand for."""
+    def _style(self, style: object) -> tuple[tuple[str, ...], Swatches]:
+        """Names and swatches that a style may stand for."""
         if isinstance(style, str):
             return self._named(style)
         if not isinstance(style, AnyPhoto):
@@ -86,7 +93,7 @@ class Planner:
             )
         return self._encoded(style, str(style) if isinstance(style, Place) else "photo")
 
-    def _named(self, style: str) -> tuple[tuple[str, ...], Tensor]:
+    def _named(self, style: str) -> tuple[tuple[str, ...], Swatches]:
         if not self.bank.rows(style):
             # Before any address is looked up, because a part of a mix may be one. A mix may also be too long for the
             # name of a file, for which `Path.is_file` raises.
@@ -95,23 +102,24 @@ class Planner:
             if (path := place(style)).is_file():
                 return self._encoded(path, style)
         rows = self.bank.find(style, " A style photo is given as the path of an existing file.")
-        return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.codes[rows]
+        return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.swatches[rows]
 
-    def _encoded(self, photo: AnyPhoto, name: str) -> tuple[tuple[str, ...], Tensor]:
+    def _encoded(self, photo: AnyPhoto, name: str) -> tuple[tuple[str, ...], Swatches]:
         with self.precision():
-            return (name,), encode_photo(self.network, as_photo(photo))[None]
+            return (name,), swatch_of(self.network, as_photo(photo))
 
 
-def choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Tensor, list[list[int]]]:
+def choose(own: Tensor, plan: Plan, levels: tuple[int, ...]) -> tuple[Swatches, list[list[int]]]:
     """The candidates of each target that are nearest to the photo's own codes.
 
-    own: `b k d`; levels: the channels of each level of a code. Returns codes `b k d` and, for each photo, the row of
+    own: `b k d`; levels: the channels of each level of a code. Returns swatches `b k` and, for each photo, the row of
     the chosen candidate of each target.
     """
-    codes, chosen = [], []
+    swatches, chosen = [], []
     for k, target in enumerate(plan):
-        candidates = target.codes.to(own.device)
-        row = nearest(own[:, k], candidates, levels)
-        codes.append(candidates[row])
+        row = nearest(own[:, k], target.codes.to(own.device), levels)
+        swatches.append(target.swatches[row.cpu()].each(lambda x: x.to(own.device)))
         chosen.append(row)
-    return torch.stack(codes, dim=1), rearrange(torch.stack(chosen), "k b -> b k").tolist()
+    return together(swatches, lambda each: torch.stack(each, dim=1)), rearrange(
+        torch.stack(chosen), "k b -> b k"
+    ).tolist()

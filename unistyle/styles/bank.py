@@ -1,23 +1,25 @@
-"""Named style codes, several exemplars for each style."""
+"""Named swatches, several exemplars for each style."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from unistyle.errors import UnknownNameError
 from unistyle.styles.names import check_style_name
+from unistyle.styles.swatches import Swatches, together, without_samples
 
 
 @dataclass(frozen=True)
 class StyleBank:
-    """Named style codes, several exemplars for each style."""
+    """Named swatches, several exemplars for each style."""
 
     names: tuple[tuple[str, str], ...]
     """One (style, exemplar) pair for each row of the codes; all are different."""
     codes: Tensor
     """Style codes `n d`, fp32, on the CPU."""
+    swatches: Swatches = field(default=None)  # type: ignore[assignment]  # settled below
+    """The exemplars as swatches, on the CPU; without samples where only codes are given."""
 
     def __post_init__(self):
         if self.codes.ndim != 2 or len(self.codes) != len(self.names):
@@ -26,6 +28,13 @@ class StyleBank:
             )
         if len(set(self.names)) < len(self.names):
             raise ValueError("two exemplars of the bank have the same name; give each its own")
+        if self.swatches is None:
+            object.__setattr__(self, "swatches", without_samples(self.codes))
+
+    @classmethod
+    def of(cls, names: tuple[tuple[str, str], ...], swatches: Swatches) -> "StyleBank":
+        """A bank of swatches."""
+        return cls(names, swatches.codes, swatches)
 
     @property
     def styles(self) -> list[str]:
@@ -49,7 +58,7 @@ class StyleBank:
     def only(self, rows: Iterable[int]) -> "StyleBank":
         """The bank of some of the rows, in the order given."""
         rows = list(rows)
-        return StyleBank(tuple(self.names[row] for row in rows), self.codes[rows])
+        return StyleBank.of(tuple(self.names[row] for row in rows), self.swatches[rows])
 
     def without(self, *names: str) -> "StyleBank":
         """The bank without whole styles (`stone`) and single exemplars (`stone/quarry`). Raises UnknownNameError."""
@@ -65,7 +74,7 @@ class StyleBank:
         if new in self.styles:
             raise ValueError(f"style {new!r} is in the bank already; choose another name, or remove it first")
         names = tuple((new if style == old else style, exemplar) for style, exemplar in self.names)
-        return StyleBank(names, self.codes)
+        return StyleBank.of(names, self.swatches)
 
     def joined(self, other: "StyleBank", replace: bool = False) -> "StyleBank":
         """This bank, and after it what only the other bank has.
@@ -87,12 +96,15 @@ class StyleBank:
             )
         kept = self.without(*(style for style in other.styles if style in self.styles)) if replace else self
         new = other.only(row for row, name in enumerate(other.names) if name not in kept.names)
-        return StyleBank(kept.names + new.names, torch.cat([kept.codes, new.codes]))
+        return StyleBank.of(kept.names + new.names, together([kept.swatches, new.swatches]))
 
     def _differs(self, other: "StyleBank", style: str) -> bool:
         """Whether a name that both banks have stands for two different styles."""
         mine, theirs = (
-            {bank.names[row]: bank.codes[row] for row in bank.rows(style)} for bank in (self, other)
+            {bank.names[row]: bank.swatches[row].tensors for row in bank.rows(style)}
+            for bank in (self, other)
         )
         common = mine.keys() & theirs.keys()
-        return not common or any(not mine[name].equal(theirs[name]) for name in common)
+        return not common or any(
+            not x.equal(y) for n in common for x, y in zip(mine[n], theirs[n], strict=True)
+        )

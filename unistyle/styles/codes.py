@@ -1,6 +1,5 @@
 """Style codes: from a style photo, or by name from the bank that a checkpoint holds."""
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -52,15 +51,3 @@ def style_view(photo: Photo | Image.Image, mask: Image.Image | None = None) -> t
         )
     image = within(to_tensor(photo.rgb)[None], STYLE_SIZE)
     return image, None if mask is None else within(to_tensor(mask)[None], STYLE_SIZE)
-
-
-@torch.inference_mode()
-def encode_photo(
-    network: UniStyleNetwork, photo: Photo | Image.Image, mask: Image.Image | None = None
-) -> Tensor:
-    """The code `d` (fp32, on the CPU) of a style photo, seen as in `style_view`, by default inside the region that
-    the segmenter finds."""
-    device = next(network.parameters()).device
-    image, region = style_view(photo, mask)
-    region = None if region is None else region.to(device)
-    return network.encode_style(image.to(device), region)[0, 0].float().cpu().clone()

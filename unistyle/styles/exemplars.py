@@ -23,6 +23,8 @@ from unistyle.network.model import SMALLEST, UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import style_view
 from unistyle.styles.names import check_style_name, exemplar_name
+from unistyle.styles.samples import sample_of, swatch
+from unistyle.styles.swatches import Swatches, together
 
 SMALLEST_SIDE = 64  # pixels of a style photo's short side: a few periods of a texture and their variety
 COVERED = 0.02  # share of the photo that a mask must cover
@@ -42,6 +44,11 @@ class Exemplar:
     """Where the style is: `1 1 h w` in [0, 1]."""
     code: Tensor
     """Its style code `d`."""
+
+    @property
+    def swatch(self) -> Swatches:
+        """Its one swatch; the sample is made anew each time."""
+        return swatch(self.code[None], sample_of(self.image, self.region))
 
 
 def style_folders(folder: str | Path) -> dict[str, list[Path]]:
@@ -215,6 +222,6 @@ def exemplar_names(photos: Sequence[tuple[str, Path]]) -> tuple[tuple[str, str],
 
 
 def bank_of(exemplars: Sequence[Exemplar]) -> StyleBank:
-    """A bank of the exemplars, named as in `exemplar_names`."""
+    """A bank of the exemplars and their samples, named as in `exemplar_names`."""
     names = exemplar_names([(e.style, e.path) for e in exemplars])
-    return StyleBank(names, torch.stack([e.code for e in exemplars]))
+    return StyleBank.of(names, together([e.swatch for e in exemplars]))

@@ -2,7 +2,8 @@
 
 A mean of the results of AdaIN is AdaIN with the mean moments (Huang and Belongie, "Arbitrary Style Transfer in
 Real-time with Adaptive Instance Normalization", section 6), so a mix has a style code of its own: the weighted mean of
-the codes of its parts. The correlations in a code are averaged with the moments.
+the codes of its parts. The correlations in a code are averaged with the moments. A mean of pixels would be mud: of the
+parts' samples each takes its own places.
 """
 
 import functools
@@ -11,9 +12,15 @@ from collections.abc import Sequence
 from itertools import product
 from operator import add
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-MOST = 4096  # combinations of exemplars among which the nearest to a photo is looked for
+from unistyle.styles.swatches import TILE, Swatches
+
+MOST = 1024  # combinations of exemplars among which the nearest to a photo is looked for
+PLACES = 8  # places a side of the pattern by which samples are mixed, in a tile
+SEAM = 0.04  # share of the places at which two samples meet softly
 
 
 def split_mix(text: str) -> list[tuple[str, float]]:
@@ -54,10 +61,10 @@ def _number(text: str) -> float | None:
 
 
 def mix(
-    parts: Sequence[tuple[Sequence[str], Tensor]], weights: Sequence[float]
-) -> tuple[tuple[str, ...], Tensor]:
-    """Names and codes `n d` of every combination of the parts' candidates (names; codes `n d`). weights: one for each
-    part, with a sum of 1. Raises ValueError for too many combinations."""
+    parts: Sequence[tuple[Sequence[str], Swatches]], weights: Sequence[float]
+) -> tuple[tuple[str, ...], Swatches]:
+    """Names and swatches of every combination of the parts' candidates. weights: one for each part, with a sum of 1.
+    Raises ValueError for too many combinations."""
     count = math.prod(len(names) for names, _ in parts)
     if count > MOST:
         raise ValueError(
@@ -69,5 +76,38 @@ def mix(
         ",".join(f"{own[i]}:{w:.3g}" for i, (own, _), w in zip(row, parts, weights, strict=True))
         for row in rows
     )
-    columns = zip(zip(*rows, strict=True), parts, weights, strict=True)
-    return names, functools.reduce(add, (w * codes[list(column)] for column, (_, codes), w in columns))
+    chosen = [own[list(column)] for column, (_, own) in zip(zip(*rows, strict=True), parts, strict=True)]
+    codes, structure = (
+        functools.reduce(add, (w * getattr(part, name) for w, part in zip(weights, chosen, strict=True)))
+        for name in ("codes", "structure")
+    )
+    return names, Swatches(codes, mixed_tiles(chosen, weights), structure)
+
+
+def mixed_tiles(parts: Sequence[Swatches], weights: Sequence[float]) -> Tensor:
+    """Tiles, uint8 `n 3 TILE TILE`, in which the samples of the parts (`n` swatches each) have places of their own, as
+    much as their weights say. A part without a sample has none."""
+    able = torch.stack([w * (part.structure > 0) for w, part in zip(weights, parts, strict=True)])
+    ends = (able / able.sum(0).clamp_min(1e-9)).cumsum(0)  # parts n
+    field = _field()[None, None]
+    tiles = torch.zeros(parts[0].tiles.shape)
+    for start, end, part in zip([torch.zeros_like(ends[0]), *ends], ends, parts, strict=False):
+        below = [((field - edge[:, None, None, None]) / SEAM + 0.5).clamp(0, 1) for edge in (start, end)]
+        # Nothing lies below the first, nor above the last.
+        inner = torch.where(start[:, None, None, None] <= 0, 1.0, below[0])
+        outer = torch.where(end[:, None, None, None] >= 1 - 1e-6, 0.0, below[1])
+        tiles += (inner - outer) * part.tiles
+    return tiles.clamp(0, 255).round().byte()
+
+
+@functools.cache
+def _field() -> Tensor:
+    """A smooth pattern `TILE TILE` that repeats without a seam; all its values are different and evenly spread in
+    (0, 1)."""
+    noise = torch.rand(1, 1, PLACES, PLACES, generator=torch.Generator().manual_seed(0))
+    wide = F.pad(noise, (2,) * 4, mode="circular")
+    side = TILE // PLACES
+    smooth = F.interpolate(wide, scale_factor=side, mode="bicubic")[
+        0, 0, 2 * side : -2 * side, 2 * side : -2 * side
+    ]
+    return (smooth.flatten().argsort().argsort().float() + 0.5).reshape(TILE, TILE) / TILE**2

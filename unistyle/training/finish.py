@@ -18,8 +18,9 @@ from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import choose, pick
-from unistyle.styles.codes import encode_photo
 from unistyle.styles.exemplars import bank_of, exemplar_names, read_exemplars
+from unistyle.styles.samples import swatch_of
+from unistyle.styles.swatches import Swatches, together
 from unistyle.training.config import TrainConfig
 
 SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
@@ -86,13 +87,13 @@ def build_bank(network: UniStyleNetwork, config: TrainConfig, photos: Sequence[L
         sure = sure_photos(network, own, config.exemplars, config.data.style_size, config.seed)
         chosen += [(name, photo) for photo in sure]
     names = exemplar_names([(name, photo.path) for name, photo in chosen])
-    return StyleBank(names, torch.stack([_code(network, photo) for _, photo in chosen]))
+    return StyleBank.of(names, together([_swatch(network, photo) for _, photo in chosen]))
 
 
-def _code(network: UniStyleNetwork, photo: LabelledPhoto) -> Tensor:
-    """The code `d` of a photo in its mask, from their files; a mask may have been kept smaller than its photo."""
+def _swatch(network: UniStyleNetwork, photo: LabelledPhoto) -> Swatches:
+    """The swatch of a photo in its mask, from their files; a mask may have been kept smaller than its photo."""
     image = read_image(photo.path)
-    return encode_photo(network, image, read_mask(photo.mask).resize(image.size) if photo.mask else None)
+    return swatch_of(network, image, read_mask(photo.mask).resize(image.size) if photo.mask else None)
 
 
 def release(

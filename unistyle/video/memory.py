@@ -19,6 +19,7 @@ from torch import Tensor
 from unistyle.maths.features import luminance
 from unistyle.maths.resizing import resize_regions
 from unistyle.network.stylizer import Regions
+from unistyle.styles.swatches import Swatches, together
 
 SMOOTHING = 0.8  # of an average, the part that stays at the next frame; `python -m benchmarks.flicker`
 # Change of a place's colour, in [0, 1], at which a third of the average stays. The noise of a camera, averaged over
@@ -103,7 +104,7 @@ class Memory:
                 f"smoothing {smoothing}; wanted a number from 0 (none) to below 1 (0.8: the default)"
             )
         self.smoothing, self.cuts = smoothing, 0
-        self._kept: dict[int, tuple[Tensor, int]] = {}
+        self._kept: dict[int, tuple[Swatches, int]] = {}
         self._moved: tuple[int, int] = (0, 0)
         self._last: Tensor | None = None
         self._before: Tensor | None = None
@@ -134,15 +135,24 @@ class Memory:
         self._last = now
 
     def choose(
-        self, codes: Tensor, chosen: list[list[int]], there: Sequence[bool]
-    ) -> tuple[Tensor, list[list[int]]]:
-        """Codes `1 k d` and rows of the styles chosen for this frame -> those to take. there: which of the regions
+        self, swatches: Swatches, chosen: list[list[int]], there: Sequence[bool]
+    ) -> tuple[Swatches, list[list[int]]]:
+        """Swatches `1 k` and rows of the styles chosen for this frame -> those to take. there: which of the regions
         have something in this frame; the first choice for such a one is kept for good."""
         for k, present in enumerate(there):
             if present:
-                self._kept.setdefault(k, (codes[:, k], chosen[0][k]))
-        kept = [self._kept.get(k, (codes[:, k], row)) for k, row in enumerate(chosen[0])]
-        return torch.stack([code for code, _ in kept], dim=1), [[row for _, row in kept]]
+                self._kept.setdefault(k, (swatches[:, k], chosen[0][k]))
+        kept = [self._kept.get(k, (swatches[:, k], row)) for k, row in enumerate(chosen[0])]
+        swatches = together([swatch for swatch, _ in kept], lambda each: torch.stack(each, dim=1))
+        return swatches, [[row for _, row in kept]]
+
+    def moved(self) -> tuple[float, float]:
+        """By how much the picture has moved up and left so far, as shares of its sides: samples that are laid move with
+        it."""
+        if self._last is None:
+            return 0.0, 0.0
+        down, right = (way / side for way, side in zip(self._moved, self._last.shape, strict=True))
+        return down, right
 
     def regions(self, regions: Tensor, noise: Tensor) -> Regions:
         """Regions `1 k h w` for the stylizer, whose moments are averaged over the frames before."""

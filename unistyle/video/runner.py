@@ -134,9 +134,7 @@ class Videos:
         o = self.options
         photo = Photo(Image.fromarray(frame.rgb))
         masks = None if mask is None else [mask]
-        return self.model.restyle_batch(
-            [photo], self.plan, masks, o.strength, o.color, o.max_size, memory=memory
-        )[0]
+        return self.model.restyle_batch([photo], self.plan, masks, **o.look, memory=memory)[0]
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -36,6 +36,8 @@ class _Choices(NamedTuple):
     materials: list["gr.Dropdown"]
     style: "gr.File"
     strength: "gr.Slider"
+    structure: "gr.Slider"
+    texture_scale: "gr.Slider"
     keep: "gr.Checkbox"
     go: "gr.Button"
 
@@ -79,6 +81,8 @@ def _choices(model: UniStyle) -> _Choices:
             [_choice(model, name, i) for i, name in enumerate(model.materials)],
             gr.File(label="Your own style photo (optional)", height=140),
             gr.Slider(0, 1, 1, step=0.05, label="Strength"),
+            gr.Slider(0, 1, 1, step=0.05, label="The style's own texture"),
+            gr.Slider(0.25, 4, 1, step=0.05, label="Size of that texture"),
             gr.Checkbox(label="Keep the photo's colours, take the texture alone"),
             gr.Button("Restyle", variant="primary"),
         )
@@ -115,7 +119,7 @@ def _on_style(page: Page, style: "gr.File") -> None:
 
 def _on_restyle(page: Page, choices: _Choices, results: _Results) -> None:
     """The button restyles the photo and shows the result."""
-    inputs = [choices.strength, choices.keep, *choices.materials]
+    inputs = [choices.strength, choices.structure, choices.texture_scale, choices.keep, *choices.materials]
     done = choices.go.click(page.restyle, inputs, [results.slider, *results.files], **IN_TURN)
     done.success(lambda: visible(True), None, results.row, scroll_to_output=True, **AT_ONCE)
 

@@ -107,14 +107,23 @@ class Page:
         return str(path)
 
     @told
-    def restyle(self, request: "gr.Request", strength: float, keep: bool, *choices: str):
+    def restyle(
+        self,
+        request: "gr.Request",
+        strength: float,
+        structure: float,
+        texture_scale: float,
+        keep: bool,
+        *choices: str,
+    ):
         """Gives the photo before and after, and the files of the result and of its mask."""
         visit = self.visits[request.session_hash]
         if visit.photo is None or not visit.photo.is_file():
             raise ValueError("There is no photo; drop one first. After an hour it is removed")
         styles = self._styles(choices, visit)
         photo = read(visit.photo, self.max_pixels)
-        result = self.model.restyle(photo, styles, strength=strength, color="keep" if keep else "style")
+        look: dict = dict(strength=strength, structure=structure, texture_scale=texture_scale)
+        result = self.model.restyle(photo, styles, **look, color="keep" if keep else "style")
         folder, stem = visit.renew("result"), visit.photo.stem
         files = folder / f"{stem}-restyled.png", folder / f"{stem}-mask.png"
         for file, image in zip(files, (result.image, result.mask), strict=True):
