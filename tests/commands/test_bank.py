@@ -245,7 +245,7 @@ def test_export_of_a_style_and_merge_of_its_file(run, checkpoint, tmp_path, code
     space = code_space(load_checkpoint(checkpoint).network)
     assert metadata_of(style) == {
         "format": "unistyle-style",
-        "version": "1",
+        "version": "2",
         "style": "stone",
         "exemplars": '["quarry", "wall"]',
         "space": space,
@@ -270,7 +270,7 @@ def test_unusable_style_files(checkpoint, tmp_path):
     assert load_style(good).space == "0" * 12
     about, codes, bad = metadata_of(good), load_file(good)["codes"], tmp_path / "bad.safetensors"
     for metadata, tensors, message in (
-        ({"version": "2"}, {}, "format version 2.*update"),
+        ({"version": "3"}, {}, "format version 3.*update"),
         (
             {"version": "x"},
             {},

@@ -141,7 +141,7 @@ def test_rows_of_an_untouched_photo(pairs):
     named = pairs[0].style.label
     judge.forward = lambda image, region: torch.eye(3)[[named]]
     objects = ObjectJudge(backbone=TINY, pretrained=False)
-    cells = [torch.rand(30, 3)] * 3
+    cells = [1 + torch.rand(30, 3)] * 3  # other than any pixel
     row = next(judged_rows(results(pairs, lambda _: photo_method, 48), judge, objects, TinyVGG(), cells))
     assert (row["new"], row["old"], row["probability"]) == (1, 0, 1)
     assert row["object"] == pytest.approx(1, abs=1e-4)

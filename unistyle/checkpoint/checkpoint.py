@@ -1,8 +1,8 @@
 """One safetensors file for weights, configuration, vocabulary and style bank.
 
 The header's metadata holds `format`, `version`, and as JSON `config` (NetworkConfig, with the vocabulary),
-`bank` (the [style, exemplar] pairs) and `notes`; the tensors are `network.*` and `bank.codes`. Nothing is
-unpickled.
+`bank` (the [style, exemplar] pairs) and `notes`; the tensors are `network.*`, `bank.codes` and the samples of the bank
+(`unistyle.checkpoint.samples`). Nothing is unpickled.
 """
 
 import json
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from unistyle.checkpoint.header import bank_names, brief, check_fit, check_plausible, network_config, part
+from unistyle.checkpoint.samples import sample_tensors, with_samples
 from unistyle.checkpoint.tensors import CHECKPOINT, read_tensors, write_tensors
 from unistyle.errors import CheckpointError
 from unistyle.network.model import UniStyleNetwork
@@ -51,6 +52,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None 
     state, bank = plain_state(checkpoint.network), checkpoint.bank
     tensors = {f"network.{name}": _stored(value, half) for name, value in state.items()}
     tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
+    tensors |= sample_tensors(bank.swatches, "bank.")
     # Where the training began is of no use to a user, least of all a local path.
     config = cast(UniStyleNetwork, unwrapped(checkpoint.network)).config
     config = replace(config, encoder=replace(config.encoder, pretrained=False, weights=None))
@@ -108,22 +110,26 @@ def _checkpoint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpo
     with _because("the configuration in its header cannot be used"):
         config = network_config(part(metadata, "config", dict))
         names, notes = bank_names(part(metadata, "bank", list)), part(metadata, "notes", dict)
-    codes = tensors.pop("bank.codes", None)
+    bank = _bank(names, tensors)
     state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
     with _because("weights do not fit the configuration"):
         check_plausible(config, state)
         network = UniStyleNetwork(config)
         check_fit(network.state_dict(), state)
         network.load_state_dict(state)
-    return Checkpoint(network.eval(), _bank(names, codes, network.stylizer.code_size), notes)
+    if bank.codes.shape[1] != (size := network.stylizer.code_size):
+        raise ValueError(f"style codes of shape {tuple(bank.codes.shape)}; wanted (n, {size})")
+    return Checkpoint(network.eval(), bank, notes)
 
 
-def _bank(names: tuple[tuple[str, str], ...], codes: Tensor | None, size: int) -> StyleBank:
-    if codes is None or codes.ndim != 2 or codes.shape[-1] != size or not codes.is_floating_point():
+def _bank(names: tuple[tuple[str, str], ...], tensors: dict[str, Tensor]) -> StyleBank:
+    """The bank, whose tensors are taken out of those of the file."""
+    codes = tensors.pop("bank.codes", None)
+    if codes is None or codes.ndim != 2 or not codes.is_floating_point():
         got = "none" if codes is None else f"of shape {tuple(codes.shape)} and {codes.dtype}"
-        raise ValueError(f"style codes {got}; wanted (n, {size})")
+        raise ValueError(f"style codes {got}; wanted (n, d) of floats")
     with _because("the style bank cannot be used"):
-        return StyleBank(names, codes)
+        return StyleBank.of(names, with_samples(codes, tensors, "bank."))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """One style as a small safetensors file, which carries it from one checkpoint to another.
 
-The file holds the tensor `codes` (`n d`, fp32). The metadata in its header are `format`, `version`, `style`,
-`exemplars` (the names of the rows, as JSON) and `space`, the code space of the codes. Nothing is unpickled.
+The file holds the tensor `codes` (`n d`, fp32) and the samples (`unistyle.checkpoint.samples`). The metadata in its
+header are `format`, `version`, `style`, `exemplars` (the names of the rows, as JSON) and `space`, the code space of
+the codes. Nothing is unpickled.
 """
 
 import json
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from unistyle.checkpoint.header import brief, is_name
+from unistyle.checkpoint.samples import sample_tensors, with_samples
 from unistyle.checkpoint.tensors import STYLE, read_tensors, write_tensors
 from unistyle.errors import CheckpointError
 from unistyle.styles.bank import StyleBank
@@ -39,8 +41,9 @@ def save_style(path: str | Path, style: StyleFile) -> Path:
         raise CheckpointError(f"{path}: got {len(bank.styles)} styles; a style file holds one")
     check_style_name(bank.styles[0])
     exemplars = json.dumps([exemplar for _, exemplar in bank.names])
+    tensors = {"codes": bank.codes.float().cpu().contiguous()} | sample_tensors(bank.swatches)
     metadata = {"style": bank.styles[0], "exemplars": exemplars, "space": style.space}
-    return write_tensors(path, STYLE, {"codes": bank.codes.float().cpu().contiguous()}, metadata)
+    return write_tensors(path, STYLE, tensors, metadata)
 
 
 def load_style(path: str | Path) -> StyleFile:
@@ -54,7 +57,8 @@ def load_style(path: str | Path) -> StyleFile:
         check_style_name(style)
         if not re.fullmatch("[0-9a-f]{12}", space):
             raise ValueError(f"its code space is {shown(space)}; wanted 12 hex digits")
-        return StyleFile(StyleBank(_names(style, exemplars), _codes(tensors)), space)
+        swatches = with_samples(_codes(tensors), tensors)
+        return StyleFile(StyleBank.of(_names(style, exemplars), swatches), space)
     except (KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: the style in it cannot be used: {brief(error)}") from error
 

@@ -12,7 +12,7 @@ from unistyle.checkpoint.header import brief, check_size
 from unistyle.errors import CheckpointError
 from unistyle.files.atomic import atomic
 
-VERSION = 1
+VERSION = 2  # the first one with samples; files of version 1 have none
 
 
 class Kind(NamedTuple):
@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 CHECKPOINT = Kind(
     "unistyle", VERSION, "UniStyle checkpoint", "unistyle train", "--checkpoint and unistyle bank merge"
 )
-STYLE = Kind("unistyle-style", 1, "UniStyle style file", "unistyle bank export", "unistyle bank merge")
+STYLE = Kind("unistyle-style", VERSION, "UniStyle style file", "unistyle bank export", "unistyle bank merge")
 
 
 def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:

@@ -12,6 +12,7 @@ from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_che
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.checkpoint.tensors import STYLE, is_kind
 from unistyle.commands.arguments import Commands, argument, parser_of_commands, run_command, whole_number
+from unistyle.commands.samples import Samples, give_samples
 from unistyle.errors import UsageError
 from unistyle.evaluation.sheets import bank_sheet
 from unistyle.files.photos import read_image
@@ -232,6 +233,7 @@ COMMANDS: Commands = {
     "rename": (Rename, rename),
     "merge": (Merge, merge),
     "export": (Export, export),
+    "samples": (Samples, give_samples),
 }
 
 

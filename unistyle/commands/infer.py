@@ -29,7 +29,7 @@ from unistyle.files.places import place, remove_leftovers
 from unistyle.files.samples import sample_photos
 from unistyle.files.writing import FORMATS
 from unistyle.restyle.cpu import keep_freed_memory
-from unistyle.restyle.options import COLORS, MAX_SIZE
+from unistyle.restyle.options import COLORS, MAX_SIZE, TEXTURE_SCALE
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.restyle.plan import REST, Plan
 from unistyle.video.memory import SMOOTHING
@@ -50,6 +50,7 @@ def _max_size(text: str) -> int | None:
 
 
 _strength = number(float, 0, 1, "a number from 0 (leaves the photo) to 1 (the full style)")
+_texture_scale = number(float, 1 / TEXTURE_SCALE, TEXTURE_SCALE, "a number from 1/8 to 8, 1 as it comes")
 _smoothing = number(float, 0, 1 - 1e-9, "a number from 0 (each frame by itself) to below 1")
 
 
@@ -88,6 +89,10 @@ class Infer:
     """0 leaves the photo, 1 is the full style."""
     color: str = argument("style", choices=COLORS)
     """keep: the photo's own colours, with the texture of the style alone."""
+    structure: float | None = argument(None, type=number(float, 0, 1, "a number from 0 to 1"), metavar="X")
+    """How much of the style's planks, weave or grain is laid over the photo. By default the style says."""
+    texture_scale: float = argument(1.0, type=_texture_scale, metavar="X")
+    """How large this texture is: 1 as it comes, 2 twice as large."""
     mask: str | None = argument(None, metavar="PATH")
     """A mask, or a folder of masks with the photos' stems, in place of what is found. White is restyled."""
     save_mask: bool = False
@@ -172,11 +177,12 @@ def infer(given: Infer) -> int:
     if main:
         _say_how(given, device, state)
     batch = given.batch_size or (1 if device.type == "cpu" else BATCH)
-    options = Options(given.strength, given.color, given.max_size, given.format, bool(given.mask),
-                      given.save_mask, given.overwrite, batch)  # fmt: skip
-    settings = dict(styles=styles, strength=given.strength, color=given.color, mask=given.mask,
-                    max_size=given.max_size, precision=given.precision, weights=model.fingerprint(plan),
-                    everywhere=given.everywhere)  # fmt: skip
+    look: dict = dict(strength=given.strength, color=given.color, max_size=given.max_size, structure=given.structure,
+                texture_scale=given.texture_scale)  # fmt: skip
+    options = Options(**look, format=given.format, masked=bool(given.mask), save_mask=given.save_mask,
+                      overwrite=given.overwrite, batch_size=batch)  # fmt: skip
+    settings = look | dict(styles=styles, mask=given.mask, precision=given.precision,
+                           weights=model.fingerprint(plan), everywhere=given.everywhere)  # fmt: skip
     manifest = Manifest(place(given.out), state.process_index)
     of_videos = settings | dict(smoothing=given.smoothing)
     left, finished = agree(lambda: to_do(manifest, found, options, of_videos) if found else ([], 0))
