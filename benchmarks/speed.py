@@ -30,7 +30,9 @@ from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
 from unistyle.devices import PRECISIONS, pick_precision
 from unistyle.network.encoder import EncoderConfig
+from unistyle.network.laying import Samples
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.swatches import TILE
 
 NAME = "python -m benchmarks.speed"
 MATERIALS = ("fabric", "foliage", "glass", "leather", "metal", "paper", "plastic", "stone", "water", "wood")
@@ -156,7 +158,10 @@ def compare(
     photo = photo.to(device, memory_format=torch.channels_last)
     style = photo[:1, :, :256, :256]
     code = ours.encode_style(style).expand(batch, -1, -1)
-    sides = {"UniStyle": lambda: ours(photo, code)}
+    tile = torch.rand(1, 1, 3, TILE, TILE, device=device).expand(batch, -1, -1, -1, -1)
+    samples = Samples(tile, torch.ones(batch, 1, device=device))
+    sides = {"UniStyle": lambda: ours(photo, code, samples=samples)}
+    sides["UniStyle, no sample"] = lambda: ours(photo, code)
     if theirs is not None:
         moments = [part.expand(batch, -1, -1) for part in theirs.encode_style(style)]
         sides["LR-ASPP + AdaIN"] = lambda: theirs(photo, *moments)

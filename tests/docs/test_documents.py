@@ -45,6 +45,7 @@ def onnx_program(folder):
     pytest.importorskip("onnxruntime")
     make = onnx.helper
     shapes = {"photo": ["n", 3, "h", "w"], "codes": ["n", "k", "d"], "routes": ["m", "k"]}
+    shapes |= {"tiles": ["n", "k", 3, "t", "t"], "structure": ["n", "k"]}
     made = {"image": ["n", 3, "h", "w"], "alpha": ["n", 1, "h", "w"]}
     inputs, outputs = (
         [make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in each.items()]
