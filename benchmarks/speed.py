@@ -161,7 +161,7 @@ def compare(
     tile = torch.rand(1, 1, 3, TILE, TILE, device=device).expand(batch, -1, -1, -1, -1)
     samples = Samples(tile, torch.ones(batch, 1, device=device))
     sides = {"UniStyle": lambda: ours(photo, code, samples=samples)}
-    sides["UniStyle, no sample"] = lambda: ours(photo, code)
+    sides["no sample"] = lambda: ours(photo, code)
     if theirs is not None:
         moments = [part.expand(batch, -1, -1) for part in theirs.encode_style(style)]
         sides["LR-ASPP + AdaIN"] = lambda: theirs(photo, *moments)
