@@ -3,10 +3,10 @@
     python -m benchmarks.speed --checkpoint checkpoints/unistyle-materials.safetensors
     python -m benchmarks.speed --sizes 256x256 512x512 1920x1080 3840x2160 --batches 1 8 --device cuda --precision bf16
 
-The other side is `benchmarks.two_networks`. Its weights are random, and UniStyle's are too without a checkpoint: time
-and arithmetic do not depend on them. Both sides run eagerly, or UniStyle compiled with `--compile`; channels_last, in
-the same precision, in turn, with the style's statistics prepared beforehand. Times on CUDA are those between two events
-on its stream.
+UniStyle is timed with a sample laid over the region, and without. The other side is `benchmarks.two_networks`. Its
+weights are random, and UniStyle's are too without a checkpoint: time and arithmetic do not depend on them. Both sides
+run eagerly, or UniStyle compiled with `--compile`; channels_last, in the same precision, in turn, with the style's
+statistics prepared beforehand. Times on CUDA are those between two events on its stream.
 
 `GMAC` are the multiply-accumulates of convolutions and matrix products, in 1e9. `GB` is what every operation reads and
 writes. Both rates are compared with what this device reaches in this run: a large matrix product or convolution, and a

@@ -91,7 +91,7 @@ def test_a_name_and_a_file_come_before_a_mix(model, mixed, tmp_path, monkeypatch
         ("stone:1:1,metal:1", "style 'stone:1': a single style needs no weight"),
         ("stone,metal", "unknown style 'stone,metal'"),
         ("stone:metal", "unknown style 'stone:metal'"),
-        (",".join(["stone:1"] * 13), "8192 combinations of exemplars; wanted 1024 at most: name exemplars"),
+        (",".join(["stone:1"] * 13), "8192 combinations of exemplars; wanted 256 at most: name exemplars"),
     ],
 )
 def test_unusable_mixes(model, text, message):

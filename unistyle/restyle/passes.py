@@ -58,7 +58,7 @@ class FrameMemory(Protocol):
         """Regions `b k h w` for the stylizer, with its noise."""
 
     def moved(self) -> tuple[float, float]:
-        """By how much the picture has moved down and right so far, as shares of its sides."""
+        """By how much the picture has moved up and left so far, as shares of its sides."""
 
 
 class NoMemory:

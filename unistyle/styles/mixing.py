@@ -18,7 +18,8 @@ from torch import Tensor
 
 from unistyle.styles.swatches import TILE, Swatches
 
-MOST = 1024  # combinations of exemplars among which the nearest to a photo is looked for
+# Combinations of exemplars among which the nearest to a photo is looked for. Each has a tile of its own: 200 kB.
+MOST = 256
 PLACES = 8  # places a side of the pattern by which samples are mixed, in a tile
 SEAM = 0.04  # share of the places at which two samples meet softly
 

@@ -5,7 +5,7 @@ large as in Gonthier et al., "High-Resolution Neural Texture Synthesis with Long
 Convolutions that wrap around make a tile that repeats without a seam. Gram matrices alone leave it open whether a
 feature is a little everywhere or much in few places, which then glow while the rest goes grey; means and standard
 deviations beside them (Risser et al., "Stable and Controllable Neural Texture Synthesis", section 4), of every
-quarter of the tile, settle that.
+quarter of the tile, stand against that. A border of zeros must not be part of the photo's statistics (`padded`).
 """
 
 import copy
@@ -22,15 +22,11 @@ from unistyle.maths.resizing import to_size
 from unistyle.teachers.gatys import range_term, smoothness_term
 
 SIZES = 3  # each half as large as the next one
-PIECES, SMALLEST = (
-    2,
-    64,
-)  # every one of so many pieces a side has the statistics; not of tiles below so many pixels
+PIECES = 2  # every one of so many pieces a side of a tile has the statistics,
+SMALLEST = 64  # if the tile has so many pixels a side
 SEEN = 16  # pixels a side of a picture that has statistics, at the least
-RANGE, SMOOTH = (
-    1000.0,
-    2.0,
-)  # weights beside the distance; without the first, pixels far out of range hold the rest up
+RANGE = 1000.0  # weight of what keeps pixels in [0, 1]: some far out of it would hold the rest up
+SMOOTH = 2.0  # weight of smoothness
 
 
 def padded(vgg: nn.Module, mode: Literal["circular", "reflect"]) -> nn.Module:
