@@ -75,6 +75,7 @@ def recipe(photos, vgg_weights, tmp_path):
     (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
     settings = {f"data.{k}": v for k, v in data.items()} | {
         "encoder.name": "mobilenetv2_050", "encoder.pretrained": "false", "teachers.vgg": vgg_weights,
+        "teachers.recogniser.name": "mobilenetv2_050", "teachers.recogniser.pretrained": "false",
         "teachers.gatys_pairs": 1, "teachers.gatys_iterations": 1, "teachers.gatys_cache": tmp_path / "gatys",
         "optimizer.batch": 2, "out": tmp_path / "run", "checkpoint": tmp_path / "c.safetensors", "preview_every": 2,
         "exemplars": 2, "save_minutes": 0,

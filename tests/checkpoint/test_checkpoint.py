@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from unistyle.checkpoint.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, locate, save_checkpoint
+from unistyle.checkpoint.header import network_config
 from unistyle.checkpoint.tensors import VERSION
 from unistyle.errors import CheckpointError, UnknownNameError
 from unistyle.styles.bank import StyleBank
@@ -38,6 +39,23 @@ def test_round_trip_in_fp16_and_in_fp32(network, checkpoint, tmp_path):
     assert full.stat().st_size > 1.8 * checkpoint.stat().st_size
     for name, value in load_checkpoint(full).network.state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name], rtol=0, atol=0)
+
+
+def test_a_file_of_before_the_main_object_had_a_say_finds_what_it_found(network, checkpoint, tmp_path):
+    without = lambda t: {k: v for k, v in t.items() if "segmenter.name." not in k}  # noqa: E731
+    old = load_checkpoint(rewrite(checkpoint, tmp_path / "old.safetensors", change_tensors=without)).network
+    photo = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    features, logits = old.find(photo)
+    assert torch.equal(logits, old.segmenter.places(features))
+
+
+def test_a_file_of_before_the_stylizer_had_its_size_named_has_the_first_one():
+    values = {"encoder": {"name": "mobilenetv2_050"}, "materials": ["stone"], "threshold": 0.5}
+    assert network_config(values).levels == (64, 96, 192)
+    assert network_config(values | {"levels": [8, 16, 24]}).levels == (8, 16, 24)
+    for wrong in ([8, 16], "abc", [8, 16, -1], [8, 16, True], [8, 16, 10**9]):
+        with pytest.raises(ValueError, match="levels"):
+            network_config(values | {"levels": wrong})
 
 
 def test_weights_beyond_fp16_stay_in_fp32(network, checkpoint, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from unistyle.data.labelled import LabelledPhoto, material_photos, object_photos
-from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs
+from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
 from unistyle.data.views import crop, fit
 from unistyle.training.config import DataConfig
 
@@ -32,6 +32,25 @@ def test_a_missing_mask_says_where_it_was_looked_for(photos, tmp_path):
         fit(photo, (32, 32))
 
 
+def test_samples_of_styles_are_laid_as_often_as_asked(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crop=32, style_size=(32, 48))
+    tile = torch.arange(3 * 8 * 8, dtype=torch.uint8).view(3, 8, 8)
+    bare = own[0].path  # a style photo without a sample
+    samples = StyleSamples(lambda photo: None if photo.path == bare else tile, 8, 0.5)
+    items = [StylePairs(PairPhotos(own, own), config, 200, 0, samples=samples)[i] for i in range(200)]
+    laid = [item for item in items if item["structure"]]
+    assert 60 < len(laid) < 120
+    assert all(item["style_key"] != str(bare) and not item["same"] for item in laid)
+    assert all(
+        item["style_label"] == next(p.label for p in own if str(p.path) == item["style_key"]) for item in laid
+    )
+    tiles = [item["tile"] for item in laid]
+    assert all(torch.equal(x.flatten().sort().values, tile.flatten().sort().values) for x in tiles)  # rolled
+    assert any(not torch.equal(x, tiles[0]) for x in tiles)
+    assert all(not item["tile"].any() for item in items if not item["structure"])
+
+
 def test_items_depend_on_seed_and_index_alone(photos):
     own = materials(photos)
     config = DataConfig(str(photos), crop=32, style_size=(32, 48))
@@ -44,7 +63,8 @@ def test_items_depend_on_seed_and_index_alone(photos):
         )
     assert any(first[i]["photo_key"] != other[i]["photo_key"] for i in range(10))
     shapes = {k: tuple(v.shape) for k, v in first[0].items() if isinstance(v, torch.Tensor)}
-    assert shapes == dict(photo=(3, 32, 32), region=(1, 32, 32), style=(3, 32, 48), style_region=(1, 32, 48))
+    assert shapes == dict(photo=(3, 32, 32), region=(1, 32, 32), style=(3, 32, 48), style_region=(1, 32, 48),
+                          tile=(3, 1, 1))  # fmt: skip
     fixed = [first[i] for i in range(50) if first[i]["fixed"] >= 0]
     assert fixed
     assert torch.equal(fixed[0]["photo"], first.fixed_pair(fixed[0]["fixed"])["photo"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unistyle.maths.features import periodic_energy
+from unistyle.maths.features import gram, periodic_energy
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.vgg import VGG19
@@ -18,6 +18,7 @@ from unistyle.training.losses import (
     segmentation_term,
     style_terms,
 )
+from unistyle.training.recognition import Seen
 
 MATERIALS = ("brick", "wool")  # as in conftest
 
@@ -31,17 +32,43 @@ def batch(same=0.0, fixed=-1):
     region = torch.zeros(1, 1, 48, 48)
     region[..., 8:40] = 1
     return dict(photo=photo, style=style, region=region, style_region=torch.ones(1, 1, 48, 64), gatys=photo * 0.5,
-                photo_key=["a"], style_key=["b"], same=torch.tensor([same]), fixed=torch.tensor([fixed]))  # fmt: skip
+                photo_key=["a"], style_key=["b"], same=torch.tensor([same]), fixed=torch.tensor([fixed]),
+                tile=torch.zeros(1, 3, 8, 8, dtype=torch.uint8), structure=torch.zeros(1))  # fmt: skip
+
+
+def terms_of(item, image, vgg, margin=0.0):
+    return style_terms(item, Seen(vgg, image), VGGTargets(vgg, 1e9), margin)
 
 
 def test_the_photo_has_content_zero_and_its_own_style_zero(vgg_weights):
     vgg = VGG19(vgg_weights)
     item = batch()
-    terms = style_terms(item, item["photo"], VGGTargets(vgg, 1e9), margin=0.0)
+    terms = terms_of(item, item["photo"], vgg)
     assert terms["content"] < 1e-4  # the kept features are in half precision
     assert 0 < terms["style"] <= 1
+    assert 0 < terms["deep"] <= 1
     own = item | dict(style=item["photo"], style_region=item["region"], style_key=["c"])
-    assert style_terms(own, own["photo"], VGGTargets(vgg, 1e9), margin=0.0)["style"] < 1e-6
+    again = terms_of(own, own["photo"], vgg)
+    assert again["style"] < 1e-6
+    assert again["deep"] < 1e-6
+
+
+def test_deep_structure_is_compared_at_half_size(vgg_weights):
+    vgg, item = VGG19(vgg_weights), batch()
+    halves = {
+        k: torch.nn.functional.avg_pool2d(item[k], 2) for k in ("photo", "style", "region", "style_region")
+    }
+    got = terms_of(item, item["photo"], vgg)["deep"]
+    features = vgg(halves["photo"]), vgg(halves["style"])
+    each = []
+    for name in ("relu3_1", "relu4_1"):
+        regions = (
+            torch.nn.functional.adaptive_avg_pool2d(halves[r], f[name].shape[-2:])
+            for r, f in zip(("region", "style_region"), features, strict=True)
+        )
+        a, b = (gram(f[name], w)[0, 0] for f, w in zip(features, regions, strict=True))
+        each.append((a - b).square().sum() / (a.square().sum() + b.square().sum()))
+    assert torch.isclose(got, torch.stack(each).mean(), rtol=1e-4)
 
 
 def test_targets_are_computed_once_and_the_limit_holds(vgg_weights):
@@ -140,7 +167,7 @@ def test_a_few_steps_bring_the_style_nearer(vgg_weights):
     student, optimizer = Student(network).train(), make_optimizer(network, OptimizerConfig(lr=3e-3))
     values = []
     for _ in range(12):
-        style = style_terms(item, student(item)[0].image, targets, 0.0)["style"]
+        style = style_terms(item, Seen(targets.vgg, student(item)[0].image), targets, 0.0)["style"]
         optimizer.zero_grad()
         style.backward()
         optimizer.step()

@@ -109,7 +109,8 @@ def test_another_vocabulary_keeps_the_classifiers_of_the_old_one(network):
         after, before = (n.find(photo)[1][:, :4] for n in (other, network))
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-4)
     rest = [n.state_dict() for n in (network, other)]
-    assert differing(*rest) == {"segmenter.classify.weight", "segmenter.classify.bias"}
+    parts = ("segmenter.classify", "segmenter.name.name")
+    assert differing(*rest) == {f"{part}.{kind}" for part in parts for kind in ("weight", "bias")}
 
 
 def test_own_photos_are_always_restyled_and_others_half_of_the_time(copied, trainer_of, tmp_path):

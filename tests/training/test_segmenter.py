@@ -140,7 +140,7 @@ def command(tmp_path, checkpoint):
     save(tmp_path / "any/a.png", 8)
     (tmp_path / "table.yaml").write_text("other: ['n01*']\n")
     old = load_checkpoint(checkpoint)
-    state = old.network.state_dict()
+    state = {k: v for k, v in old.network.state_dict().items() if "segmenter.name" not in k}
     for name in ("segmenter.classify.weight", "segmenter.classify.bias"):
         state[name] = state[name][:-1]
     network = UniStyleNetwork(replace(old.network.config, main=False))

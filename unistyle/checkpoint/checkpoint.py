@@ -26,6 +26,7 @@ from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 
 FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
+NAMER = "segmenter.name."  # in the names of its tensors
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,9 @@ def _checkpoint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpo
     with _because("weights do not fit the configuration"):
         check_plausible(config, state)
         network = UniStyleNetwork(config)
+        if config.main and not any(name.startswith(NAMER) for name in state):
+            # Of before there was one. It says nothing until it is trained.
+            state |= {k: v for k, v in network.state_dict().items() if k.startswith(NAMER)}
         check_fit(network.state_dict(), state)
         network.load_state_dict(state)
     if bank.codes.shape[1] != (size := network.stylizer.code_size):

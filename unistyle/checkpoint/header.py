@@ -17,6 +17,7 @@ from unistyle.network.model import NetworkConfig
 
 MOST = 2**22  # bytes of a header; ours have 40 thousand, and 10,000 exemplars would add a million
 MESSAGE = 500  # characters of a reason: names in a file may be of any length
+FIRST_LEVELS = [64, 96, 192]  # of the stylizer, in files that do not name them
 T = TypeVar("T")
 UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of characters
 
@@ -70,9 +71,17 @@ def network_config(values: dict) -> NetworkConfig:
     # No comparison of a number with NaN holds.
     if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not 0 < threshold < 1:
         raise ValueError(f"its threshold is {shown(threshold)}; wanted a number between 0 and 1")
+    levels = values.get("levels", FIRST_LEVELS)
+    if (
+        not isinstance(levels, list)
+        or len(levels) != 3
+        or not all(type(n) is int and 0 < n <= 1024 for n in levels)
+    ):
+        raise ValueError(f"its levels are {shown(levels)}; wanted three numbers of channels")
     encoder = {**encoder, "pretrained": False, "weights": None}
     try:
         built = {"encoder": EncoderConfig(**encoder), "materials": tuple(materials), "main": main}
+        built |= {"levels": tuple(levels)}
         return NetworkConfig(**{**values, **built})
     except TypeError as error:  # a setting that does not exist
         raise ValueError(str(error)) from error

@@ -1,6 +1,6 @@
 """What training draws: pairs of photo and style, photos with masks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,12 +46,25 @@ class FixedPairs:
     """How often one of them is drawn, from 0 to 1."""
 
 
+@dataclass(frozen=True)
+class StyleSamples:
+    """Samples of the style photos, which are laid over what is restyled."""
+
+    of: Callable[[LabelledPhoto], Tensor | None] = lambda photo: None
+    """The sample of a style photo, a tile `3 side side` of uint8, if it has one."""
+    side: int = 1
+    """Side of the tiles in pixels."""
+    share: float = 0.0
+    """How often the sample of a style photo is laid, from 0 to 1."""
+
+
 class StylePairs(Dataset):
     """Crops of photos, each with a style photo.
 
     An item holds photo `3 s s`, region `1 s s`, style `3 h w`, style_region `1 h w`; photo_key and style_key (the same
-    key stands for the same tensors); same (1 where the style is the photo itself); fixed, the index of the pair among
-    those of the Gatys teacher, or -1.
+    key stands for the same tensors); style_label, the row of the style's material, or -1; tile, the style's sample,
+    uint8 `3 t t`, and structure, 1 where it is laid; same (1 where the style is the photo itself); fixed, the index of
+    the pair among those of the Gatys teacher, or -1.
 
     Item i is a function of (seed, i) alone. A run that resumes at a step therefore sees what it would have seen, and
     processes that share the work agree without talking.
@@ -64,8 +77,10 @@ class StylePairs(Dataset):
         length: int,
         seed: int,
         fixed: FixedPairs = FixedPairs(),
+        samples: StyleSamples = StyleSamples(),
     ):
         self.photos, self.config, self.length, self.seed, self.fixed = photos, config, length, seed, fixed
+        self.samples = samples
 
     def __len__(self) -> int:
         return self.length
@@ -76,7 +91,9 @@ class StylePairs(Dataset):
         variant = int(rng.integers(self.config.crops_per_photo))
         photo, region = crop(content, self.config.crop, variant, self.seed)
         key = f"{content.path}#{variant}"
-        item = dict(photo=photo, region=region, photo_key=key, same=0.0, fixed=-1)
+        item = dict(photo=photo, region=region, photo_key=key, same=0.0, fixed=-1, style_label=-1)
+        side = self.samples.side
+        item |= dict(tile=torch.zeros(3, side, side, dtype=torch.uint8), structure=0.0)
         if rng.random() < identity:
             whole = torch.ones_like(region)
             style, style_region = (TF.center_crop(x, list(self.config.style_size)) for x in (photo, whole))
@@ -85,7 +102,12 @@ class StylePairs(Dataset):
         chosen = self._style(rng)
         image, mask = fit(chosen, self.config.style_size)
         mask = mask if mask.mean() > 0.05 else torch.ones_like(mask)
-        return item | dict(style=image, style_region=mask, style_key=str(chosen.path))
+        item |= dict(style=image, style_region=mask, style_key=str(chosen.path), style_label=chosen.label)
+        tile = self.samples.of(chosen) if rng.random() < self.samples.share else None
+        if tile is None:
+            return item
+        down, right = rng.integers(side, size=2)  # or it would be learned where a seam lies
+        return item | dict(tile=tile.roll((int(down), int(right)), (-2, -1)), structure=1.0)
 
     def _style(self, rng: np.random.Generator) -> LabelledPhoto:
         own = rng.random() < self.config.own_styles

@@ -77,6 +77,8 @@ class Encoder(nn.Module):
                 f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one"
             )
         self.indices = tuple(where[s] for s in STRIDES)
+        # In a list, so that it is no part of the state.
+        self._shallow = [_shallow(backbone, config.name, self.indices[-2])]
         self.channels = tuple(info.channels()[i] for i in self.indices)
         self.backbone: nn.Module = backbone
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
@@ -87,9 +89,23 @@ class Encoder(nn.Module):
             "std", torch.tensor(cfg.get("std", (0.229, 0.224, 0.225)))[:, None, None], persistent=False
         )
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        features = self.backbone((image - self.mean) / self.std)
-        return [features[i] for i in self.indices]
+    def forward(self, image: Tensor, shallow: bool = False) -> list[Tensor]:
+        """shallow: leave out the last stride, and with it the time that it takes."""
+        backbone = self._shallow[0] if shallow else self.backbone
+        features = backbone((image - self.mean) / self.std)
+        return [features[i] for i in (self.indices[:-1] if shallow else self.indices)]
+
+
+def _shallow(backbone: nn.Module, name: str, last: int) -> nn.Module:
+    """The backbone as far as its feature map `last`, of the same layers."""
+    part: Any = timm.create_model(
+        name, features_only=True, pretrained=False, out_indices=tuple(range(last + 1))
+    )
+    there = {path for path, _ in part.named_modules()}
+    for path, layer in backbone.named_modules():
+        if path in there and not list(layer.children()):
+            part.set_submodule(path, layer)
+    return part
 
 
 @torch.no_grad()

@@ -32,6 +32,8 @@ class NetworkConfig:
     """The vocabulary, in the order of the segmenter's channels."""
     threshold: float = 0.5
     """Probability of the main object from which a place belongs to it, calibrated on annotated photos."""
+    levels: tuple[int, int, int] = (48, 80, 160)
+    """Channels of the stylizer at strides 4, 8 and 16."""
     main: bool = True
     """Whether the segmenter says where the main object is, as a second answer. Without it (checkpoints before 0.2) the
     main object is all that is a material."""
@@ -69,7 +71,7 @@ class UniStyleNetwork(nn.Module):
         self.config = config
         self.encoder = Encoder(config.encoder)
         self.segmenter = Segmenter(self.encoder.channels, len(config.materials), config.main)
-        self.stylizer = Stylizer(self.encoder.channels)
+        self.stylizer = Stylizer(self.encoder.channels, config.levels)
 
     def main_logit(self, logits: Tensor) -> Tensor:
         """Logit `b 1 . .` of the main object, above 0 from the calibrated threshold on."""
@@ -100,7 +102,7 @@ class UniStyleNetwork(nn.Module):
             features, logits = self.find(style)
             region = self.style_region(logits)
         else:
-            features = self.encoder(style)
+            features = self.encoder(style, shallow=True)
         return self.stylizer.encode(features, region)
 
     def style_region(self, logits: Tensor) -> Tensor:
@@ -112,8 +114,11 @@ class UniStyleNetwork(nn.Module):
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:
         """The first half of a pass: photo `b 3 h w` -> encoder features, logits `b . y/4 x/4`, where (y, x)
         is the size of `in_sight(photo)`."""
-        features, small = self.encoder(photo), in_sight(photo)
-        return features, self.segmenter(features if small is photo else self.encoder(small))
+        small = in_sight(photo)
+        if small is photo:
+            features = self.encoder(photo)
+            return features, self.segmenter(features)
+        return self.encoder(photo, shallow=True), self.segmenter(self.encoder(small))
 
     def render(
         self,

@@ -1,12 +1,15 @@
 """The segmentation head: encoder features to what each place is made of, and where the main object is."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from unistyle.maths.resizing import to_size
+from unistyle.maths.features import moments
+from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.layers import conv
 
 
@@ -42,14 +45,45 @@ class Segmenter(nn.Module):
             conv(deep + skip, width) for deep, skip, width in zip(widths[1:], channels, widths, strict=False)
         )
         self.classify = nn.Conv2d(widths[0], 1 + materials + main, 1)
+        self.name = Namer(channels[1:], 1 + materials) if main else None
 
     def forward(self, features: list[Tensor]) -> Tensor:
+        logits = self.places(features)
+        if self.name is None:
+            return logits
+        main = logits[:, -1:].sigmoid().detach()  # it answers for itself alone
+        named = self.name(features, main)[..., None, None] * main
+        return logits + F.pad(named, (0, 0, 0, 0, 0, 1))  # which says nothing of where the main object is
+
+    def places(self, features: list[Tensor]) -> Tensor:
+        """The logits, each place by itself."""
         *skips, deepest = features
         pooled = reduce(deepest, "b c h w -> b c 1 1", "mean")
         x = self.project(deepest).relu() * self.gate(pooled).sigmoid()
         for merge, skip in zip(reversed(self.merge), reversed(skips), strict=True):
             x = merge(torch.cat([to_size(x, skip.shape[-2:]), skip], dim=1)).relu()
         return self.classify(x)
+
+
+class Namer(nn.Module):
+    """What a region is made of as a whole, by the moments of the encoder's features inside it: means and deviations
+    tell a material where single places do not (docs/trials.md)."""
+
+    def __init__(self, channels: Sequence[int], answers: int):
+        """channels: of the features at strides 8, 16 and 32."""
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(2 * c) for c in channels)
+        self.name = nn.Linear(2 * sum(channels), answers)
+        nn.init.zeros_(self.name.weight)
+        nn.init.zeros_(self.name.bias)
+
+    def forward(self, features: list[Tensor], region: Tensor) -> Tensor:
+        """Features at strides 4 to 32, and a region `b 1 h w` in [0, 1] -> what is added to the logits inside it, `b
+        answers`."""
+        parts = [
+            torch.cat(moments(f, resize_regions(region, f.shape[-2:])), dim=-1)[:, 0] for f in features[1:]
+        ]
+        return self.name(torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=1))
 
 
 def agreed(logits: Tensor, main: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from unistyle.network.model import UniStyleNetwork
 
+ANSWERS = ("segmenter.classify.", "segmenter.name.name.")  # parts of a state with a row for each answer
+
 
 def with_vocabulary(network: UniStyleNetwork, materials: tuple[str, ...]) -> UniStyleNetwork:
     """The network with another vocabulary. Materials that it knows keep their classifier; new ones start as the mean
@@ -15,7 +17,7 @@ def with_vocabulary(network: UniStyleNetwork, materials: tuple[str, ...]) -> Uni
     if known == materials:
         return network
     state = network.state_dict()
-    for name in ("segmenter.classify.weight", "segmenter.classify.bias"):
+    for name in [name for name in state if name.startswith(ANSWERS)]:
         other, *rows = state[name]
         own, main = rows[: len(known)], rows[len(known) :]
         new = torch.stack(own).mean(0)
@@ -41,5 +43,5 @@ def _built(network: UniStyleNetwork, state: dict[str, Tensor], **settings) -> Un
     """A network with other weights and settings."""
     encoder = replace(network.config.encoder, pretrained=False)
     other = UniStyleNetwork(replace(network.config, encoder=encoder, **settings))
-    other.load_state_dict(state)
+    other.load_state_dict(other.state_dict() | state)  # what it has in addition starts as it is built
     return other

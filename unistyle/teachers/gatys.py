@@ -109,13 +109,15 @@ def restyle(
     style_region: Tensor,
     config: GatysConfig | None = None,
     progress: Progress | None = None,
+    start: Tensor | None = None,
 ) -> Tensor:
     """Give the `region` of `photo` the style found in the `style_region` of `style`.
 
     photo, style: `1 3 h w` in [0, 1], each of its own size. region, style_region: `1 1 h w` in [0, 1], of their
     image's size. Returns `1 3 h w` in [0, 1], which equals the photo exactly where the region is 0; an empty region
     gives the photo back. vgg: maps an image to a dict of feature maps, with the layers that `config` names. progress:
-    called after every iteration. Raises ValueError for shapes that do not fit or an empty style region,
+    called after every iteration. start: a picture of the photo's size to begin with, such as a result with a sample
+    laid; by default the photo in the style's colours. Raises ValueError for shapes that do not fit or an empty style region,
     FloatingPointError naming a term that is not finite from the start.
     """
     config = config or GatysConfig()
@@ -133,8 +135,9 @@ def restyle(
         "smoothness": (config.smoothness_weight, smoothness_term),
         "range": (config.range_weight, range_term),
     }
-    # The style's colours at the start spare the iterations that would otherwise be spent on them.
-    start = recolour(photo, style, region, style_region)
+    if start is None:
+        # The style's colours at the start spare the iterations that would otherwise be spent on them.
+        start = recolour(photo, style, region, style_region)
     pixels = _optimise(vgg, photo, start, region, terms, config, progress)
     return composite(photo, pixels.clamp(0, 1), region)
 

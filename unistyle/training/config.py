@@ -32,7 +32,9 @@ class DataConfig:
     calibrate: str | None = None
     """File with one line MATERIAL/STEM for each photo whose annotated mask sets the thresholds. Without it, that of the
     main object is 0.5."""
-    crop: int = 128
+    laid: float = 0.85
+    """How often the sample of a style of the materials is laid, from 0 to 1. Otherwise the stylizer is by itself."""
+    crop: int = 192
     """Side of the square crops that are restyled, in pixels."""
     style_size: tuple[int, int] = (192, 256)
     """Height and width of style photos, in pixels."""
@@ -59,6 +61,8 @@ class TeacherConfig:
     """Steps of its optimisation."""
     gatys_cache: str = "cache/gatys"
     """Folder where its results are kept."""
+    recogniser: EncoderConfig = field(default_factory=EncoderConfig)
+    """The classifier of ImageNet's objects that recognises the photo in its result."""
     objects: ObjectConfig = field(default_factory=ObjectConfig)
     """Training of the saliency teacher's object network."""
     adapt: ObjectConfig = field(default_factory=lambda: ADAPT)
@@ -73,17 +77,23 @@ class TeacherConfig:
 class LossWeights:
     """Weights of the terms of the joint objective (unistyle/training/losses.py). 0 leaves a term out of the sum."""
 
-    style: float = 2.0
+    style: float = 3.0
     """Distance of Gram matrices to the style."""
-    content: float = 1.0
+    deep: float = 3.0
+    """The same for deep layers of pictures at half size: larger structure."""
+    named: float = 0.8
+    """The result is recognised as the style's material."""
+    object: float = 2.0
+    """The result is recognised as what the photo shows."""
+    content: float = 0.5
     """Content distance to the photo."""
-    content_margin: float = 0.7
+    content_margin: float = 0.92
     """Content distance below which the content term is 0, so that it does not hold back the style."""
     gatys: float = 0.5
     """Distance to the Gatys teacher's result."""
     identity: float = 0.5
     """A photo as its own style gives the photo back."""
-    shading: float = 0.05
+    shading: float = 0.08
     """The photo's light and shade stay."""
     smooth: float = 0.06
     """Total variation."""
@@ -200,7 +210,9 @@ class StyleConfig:
     """Learning rate of the decoder."""
     held: float = 20.0
     """Weight of what holds old styles where they were, while the decoder is fitted."""
-    loss: LossWeights = field(default_factory=lambda: LossWeights(content_margin=0.92))
+    loss: LossWeights = field(
+        default_factory=lambda: LossWeights(style=2.0, deep=0.0, content=1.0, shading=0.05)
+    )
     """The objective."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""

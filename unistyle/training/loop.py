@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from unistyle.files.tensors import as_float
+from unistyle.network.laying import Samples
 from unistyle.network.model import Output, UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
 
@@ -26,9 +28,10 @@ class Student(nn.Module):
     def forward(self, pairs: dict, masked: dict | None = None) -> tuple[Output, Tensor | None]:
         network = self.network
         with torch.no_grad():
-            features = network.encoder(pairs["style"])
+            features = network.encoder(pairs["style"], shallow=True)
         codes = network.stylizer.encode(features, pairs["style_region"])
-        output = network(pairs["photo"], codes, pairs["region"])
+        samples = Samples(as_float(pairs["tile"])[:, None], pairs["structure"].float()[:, None])
+        output = network(pairs["photo"], codes, pairs["region"], samples=samples)
         logits = network.find(masked["photo"])[1] if masked else None
         return output, logits
 

@@ -4,6 +4,8 @@ Style and content are compared in VGG-19 (Gatys et al., "Image Style Transfer Us
 Every term is a mean over the batch, of the order of 1 when training starts.
 """
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +14,7 @@ from unistyle.data.composing import UNKNOWN
 from unistyle.maths.features import content_distance, gram, luminance, periodic_energy
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
+from unistyle.training.recognition import DEEP, Seen
 
 
 class VGGTargets:
@@ -43,7 +46,7 @@ class VGGTargets:
         return [torch.stack(parts).float() for parts in zip(*found, strict=True)]
 
 
-def grams(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
+def grams(features: Mapping[str, Tensor], region: Tensor) -> list[Tensor]:
     """Gram matrices `b c c` inside the region `b 1 h w`, one for each layer."""
     return [gram(f, resize_regions(region, f.shape[-2:]))[:, 0] for f in features.values()]
 
@@ -52,28 +55,55 @@ def _energy(matrix: Tensor) -> Tensor:
     return matrix.square().sum((-2, -1))
 
 
-def describe_photo(features: dict[str, Tensor], region: Tensor) -> list[Tensor]:
+def deep_grams(features: Mapping[str, Tensor], region: Tensor) -> list[Tensor]:
+    """The same for the layers of DEEP, which are compared at half size."""
+    return grams({name: features[name] for name in DEEP}, region)
+
+
+def describe_photo(features: Mapping[str, Tensor], region: Tensor) -> list[Tensor]:
     """Of photos: their content features, in half precision, and the energy `b` of the Gram matrix of each layer."""
     return [features[CONTENT_LAYER].half(), *[_energy(g) for g in grams(features, region)]]
 
 
-def style_terms(batch: dict, image: Tensor, targets: VGGTargets, margin: float) -> dict[str, Tensor]:
-    """`style`, and `content` as far as it exceeds `margin`.
+def describe_half(features: Mapping[str, Tensor], region: Tensor) -> list[Tensor]:
+    """Of photos at half size: the energies `b`."""
+    return [_energy(g) for g in deep_grams(features, region)]
+
+
+def style_terms(batch: dict, seen: Seen, targets: VGGTargets, margin: float) -> dict[str, Tensor]:
+    """Of results that VGG-19 has seen: `style`; `deep`, the same for deep layers of the results at half size; and
+    `content` as far as it exceeds `margin`.
 
     Style is the squared distance of Gram matrices at every layer, over the sum of the style's and the photo's energy:
     bounded, where the distance over the style's energy alone would let dark and flat styles rule the batch.
     """
-    region = batch["region"]
-    content, *energies = targets.get("photo", batch["photo_key"], batch["photo"], region, describe_photo)
-    wanted = targets.get("style", batch["style_key"], batch["style"], batch["style_region"], grams)
-    features = targets.vgg(image)
-    style = [
-        _energy(got - want) / (_energy(want) + energy + 1e-8)
-        for got, want, energy in zip(grams(features, region), wanted, energies, strict=True)
-    ]
-    layer = features[CONTENT_LAYER]
+    keys, style_keys, names = (
+        batch["photo_key"],
+        batch["style_key"],
+        ("photo", "region", "style", "style_region"),
+    )
+    photo, region, style, style_region = (batch[name] for name in names)
+    half_photo, half, half_style, half_style_region = (F.avg_pool2d(batch[name], 2) for name in names)
+    content, *energies = targets.get("photo", keys, photo, region, describe_photo)
+    wanted = targets.get("style", style_keys, style, style_region, grams)
+    half_energies = targets.get("half photo", keys, half_photo, half, describe_half)
+    half_wanted = targets.get("half style", style_keys, half_style, half_style_region, deep_grams)
+    layer = seen.full[CONTENT_LAYER]
     kept = content_distance(layer, content, resize_regions(region, layer.shape[-2:]))
-    return dict(style=torch.stack(style).mean(), content=(kept - margin).relu().mean())
+    return dict(
+        style=_gram_term(grams(seen.full, region), wanted, energies),
+        deep=_gram_term(grams(seen.half, half), half_wanted, half_energies),
+        content=(kept - margin).relu().mean(),
+    )
+
+
+def _gram_term(got: Sequence[Tensor], wanted: Sequence[Tensor], energies: Sequence[Tensor]) -> Tensor:
+    """Mean over layers of the squared distance of Gram matrices, over the energies of both."""
+    each = [
+        _energy(one - other) / (_energy(other) + energy + 1e-8)
+        for one, other, energy in zip(got, wanted, energies, strict=True)
+    ]
+    return torch.stack(each).mean()
 
 
 def _inside(error: Tensor, region: Tensor, chosen: Tensor) -> Tensor:

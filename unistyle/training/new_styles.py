@@ -30,6 +30,7 @@ from unistyle.training.config import StyleConfig, check_counts
 from unistyle.training.fitting import Fitting, distances, old_moved, prepare_fitting, preview
 from unistyle.training.loop import Means
 from unistyle.training.losses import finite, pixel_terms, style_terms
+from unistyle.training.recognition import Seen
 
 WARMUP = 10  # steps until the learning rate is reached
 
@@ -80,7 +81,8 @@ class StyleTrainer:
             fixed=photo.new_full((len(rows),), -1),
         )  # fmt: skip
         margin = self.config.loss.content_margin
-        return style_terms(batch, image, self.fitting.targets, margin) | pixel_terms(batch, image)
+        targets = self.fitting.targets
+        return style_terms(batch, Seen(targets.vgg, image), targets, margin) | pixel_terms(batch, image)
 
     def held(self) -> Tensor:
         """How far results of old styles, those of the bank and the crops' own, are from what they were."""

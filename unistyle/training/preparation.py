@@ -5,8 +5,9 @@ Each folder is searched once, and what cannot be used is named before any work s
 
 import json
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -26,14 +27,19 @@ from unistyle.data.labelled import (
     materials_of,
     object_photos,
 )
-from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs
+from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
 from unistyle.data.transfer import Transfer
-from unistyle.data.views import check_readable, fit
+from unistyle.data.views import check_readable, fit, load
 from unistyle.files.atomic import atomic
+from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import has_boundary
+from unistyle.maths.resizing import within
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
+from unistyle.styles.codes import STYLE_SIZE
+from unistyle.styles.samples import sample_of
+from unistyle.styles.swatches import TILE
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.masks import write_masks
@@ -41,6 +47,7 @@ from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_
 from unistyle.teachers.vgg import VGG19, read_vgg
 from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, check_counts
 from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
+from unistyle.training.recognition import MaterialTeacher, ObjectTeacher
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,13 @@ class Photos:
     """Photos of the materials with annotated masks, which the thresholds are calibrated on."""
 
 
+class Recognition(NamedTuple):
+    """The teachers that are to recognise results."""
+
+    material: MaterialTeacher
+    object: ObjectTeacher
+
+
 @dataclass(frozen=True)
 class Run:
     """A joint training that is ready for its first step, or to go on from a state."""
@@ -70,6 +84,8 @@ class Run:
     photos: Photos
     vgg: VGG19
     """The teacher in whose features style and content are compared, on the device."""
+    teachers: Recognition
+    """What results are to be recognised by."""
     gatys: Tensor
     """The Gatys teacher's result for each fixed pair, `n 3 s s`; one grey picture where there are none."""
     student: torch.nn.Module
@@ -107,9 +123,10 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     items = _items(config.optimizer, accelerator)
     pairs = make_pairs(config, photos, items)
     gatys = gatys_results(pairs, vgg, config, accelerator)
+    teachers = recognition(config, photos, vgg)
     sizes, batch = config.data.photo_sizes, config.optimizer.batch
     masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
-    return _ready(config, accelerator, photos, vgg, gatys, network, pairs, masked)
+    return _ready(config, accelerator, photos, vgg, teachers, gatys, network, pairs, masked)
 
 
 def _ready(
@@ -117,6 +134,7 @@ def _ready(
     accelerator: Accelerator,
     photos: Photos,
     vgg: VGG19,
+    teachers: Recognition,
     gatys: Tensor,
     network: UniStyleNetwork,
     pairs: StylePairs,
@@ -134,8 +152,8 @@ def _ready(
         Student(network), optimizer, loader(pairs), loader(masked)
     )
     accelerator.register_for_checkpointing(schedule, averaged, progress)
-    return Run(config, accelerator, photos, vgg, gatys, student, optimizer, schedule, pair_loader, mask_loader,
-               averaged, progress)  # fmt: skip
+    return Run(config, accelerator, photos, vgg, teachers, gatys, student, optimizer, schedule, pair_loader,
+               mask_loader, averaged, progress)  # fmt: skip
 
 
 def _items(config: OptimizerConfig, accelerator: Accelerator) -> int:
@@ -198,7 +216,25 @@ def make_pairs(config: TrainConfig, photos: Photos, length: int) -> StylePairs:
     """`length` pairs of a crop and a style photo."""
     fixed = FixedPairs(config.teachers.gatys_pairs, config.teachers.gatys_share)
     sources = PairPhotos(photos.own + photos.contents, photos.own, photos.styles)
-    return StylePairs(sources, config.data, length, config.seed, fixed)
+    samples = StyleSamples(style_sample, TILE, config.data.laid)
+    return StylePairs(sources, config.data, length, config.seed, fixed, samples)
+
+
+@lru_cache(maxsize=4000)
+def style_sample(photo: LabelledPhoto) -> Tensor | None:
+    """The sample of a style photo inside its mask, seen as when a style is added, and kept in memory."""
+    image, mask = (to_tensor(x)[None] for x in load(photo))
+    return sample_of(*(within(x, STYLE_SIZE) for x in (image, mask)))
+
+
+def recognition(config: TrainConfig, photos: Photos, vgg: VGG19) -> Recognition:
+    """The teacher of materials, fitted to the photos of the materials, and that of objects, on the device of VGG-19."""
+    device = next(vgg.parameters()).device
+    material = MaterialTeacher(len(materials_of(photos.materials))).to(device)
+    views = [fit(photo, config.data.style_size) for photo in photos.own]
+    material.fit(vgg, views, [photo.label for photo in photos.own])
+    seen = config.teachers.recogniser
+    return Recognition(material, ObjectTeacher(seen.name, seen.weights, seen.pretrained).to(device))
 
 
 def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:

@@ -10,7 +10,9 @@ from torchvision.utils import make_grid
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.evaluation.sheets import page
 from unistyle.files.photos import read_image, read_mask
+from unistyle.files.tensors import as_float
 from unistyle.maths.resizing import resize_regions, to_size
+from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.exemplars import Exemplar
@@ -23,7 +25,8 @@ def joint_grid(network: UniStyleNetwork, pairs: dict) -> Tensor:
     """One row for each pair of a batch: photo, mask found, region used, style, result, Gatys result (grey where there
     is none); `3 h w`."""
     codes = network.encode_style(pairs["style"], pairs["style_region"])
-    output = network(pairs["photo"], codes, pairs["region"])
+    samples = Samples(as_float(pairs["tile"])[:, None], pairs["structure"].float()[:, None])
+    output = network(pairs["photo"], codes, pairs["region"], samples=samples)
     size = pairs["photo"].shape[-2:]
     found = resize_regions(network.found(output.logits).main, size)
     gatys = torch.where((pairs["fixed"] >= 0).view(-1, 1, 1, 1), pairs["gatys"], 0.5)

@@ -21,6 +21,7 @@ from unistyle.training.loop import Means, averaged_network
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
 from unistyle.training.preparation import Run, make_accelerator, prepare
 from unistyle.training.previews import joint_grid
+from unistyle.training.recognition import Seen
 
 
 class Trainer:
@@ -36,8 +37,11 @@ class Trainer:
         """One batch -> the named terms of the objective, unweighted."""
         with self.accelerator.autocast():
             output, logits = self.prepared.student(pairs, masked)
-        image, margin = output.image.float(), self.config.loss.content_margin
-        terms = style_terms(pairs, image, self.targets, margin) | pixel_terms(pairs, image)
+        image, loss, teachers = output.image.float(), self.config.loss, self.prepared.teachers
+        seen = Seen(self.targets.vgg, image)
+        terms = style_terms(pairs, seen, self.targets, loss.content_margin) | pixel_terms(pairs, image)
+        terms["named"] = teachers.material.term(seen, pairs["region"], pairs["style_label"])
+        terms["object"] = teachers.object.term(image, pairs["photo"])
         if masked is not None:
             terms["segmentation"] = segmentation_term(logits.float(), masked["mask"], masked["label"])
         return terms
