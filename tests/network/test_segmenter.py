@@ -70,4 +70,11 @@ def test_a_shallow_pass_gives_the_same_features_by_the_same_weights(name):
             got = each(photo, shallow=True)
         assert len(got) == 3
         assert all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
+        *_, deepest = (layer for layer in each.backbone.modules() if isinstance(layer, torch.nn.Conv2d))
+        ran = []
+        deepest.register_forward_hook(lambda *_, ran=ran: ran.append(1))
+        each(photo, shallow=True)
+        assert not ran
+        each(photo)
+        assert ran
     assert not any("shallow" in key for key in encoder.state_dict())

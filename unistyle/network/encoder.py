@@ -1,5 +1,7 @@
 """The shared encoder: any timm convolutional backbone that gives NCHW features."""
 
+import copy
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +80,7 @@ class Encoder(nn.Module):
             )
         self.indices = tuple(where[s] for s in STRIDES)
         # In a list, so that it is no part of the state.
-        self._shallow = [_shallow(backbone, config.name, self.indices[-2])]
+        self._shallow = [_shallow(backbone, self.indices[-2])]
         self.channels = tuple(info.channels()[i] for i in self.indices)
         self.backbone: nn.Module = backbone
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
@@ -96,15 +98,30 @@ class Encoder(nn.Module):
         return [features[i] for i in (self.indices[:-1] if shallow else self.indices)]
 
 
-def _shallow(backbone: nn.Module, name: str, last: int) -> nn.Module:
-    """The backbone as far as its feature map `last`, of the same layers."""
-    part: Any = timm.create_model(
-        name, features_only=True, pretrained=False, out_indices=tuple(range(last + 1))
-    )
-    there = {path for path, _ in part.named_modules()}
-    for path, layer in backbone.named_modules():
-        if path in there and not list(layer.children()):
-            part.set_submodule(path, layer)
+def _shallow(backbone: nn.Module, last: int) -> nn.Module:
+    """The backbone as far as its feature map `last`: of the same layers, with what comes after it left out. One pass of
+    a small image shows what that is."""
+    own = [layer for layer in backbone.modules() if not list(layer.children())]
+    shared = {id(x): x for x in (*own, *backbone.parameters(), *backbone.buffers())}
+    part = copy.deepcopy(backbone, shared)
+    paths = {layer: path for path, layer in part.named_modules()}
+    order, started, made = itertools.count(), {}, []
+
+    def start(layer, given):
+        started[paths[layer]] = next(order)
+
+    def end(layer, given, output):
+        made.append((next(order), output))
+
+    hooks = [layer.register_forward_pre_hook(start) for layer in paths]
+    hooks += [layer.register_forward_hook(end) for layer in paths]
+    with torch.no_grad():
+        wanted = part(torch.zeros(1, 3, 64, 64))[last]
+    for hook in hooks:
+        hook.remove()
+    done = min(when for when, output in made if output is wanted)
+    for path in sorted(path for path, when in started.items() if when > done):
+        part.set_submodule(path, nn.Identity())  # those inside of it go with it
     return part
 
 

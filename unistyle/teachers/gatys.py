@@ -117,8 +117,8 @@ def restyle(
     image's size. Returns `1 3 h w` in [0, 1], which equals the photo exactly where the region is 0; an empty region
     gives the photo back. vgg: maps an image to a dict of feature maps, with the layers that `config` names. progress:
     called after every iteration. start: a picture of the photo's size to begin with, such as a result with a sample
-    laid; by default the photo in the style's colours. Raises ValueError for shapes that do not fit or an empty style region,
-    FloatingPointError naming a term that is not finite from the start.
+    laid; by default the photo in the style's colours. Raises ValueError for shapes that do not fit or an empty style
+    region, FloatingPointError naming a term that is not finite from the start.
     """
     config = config or GatysConfig()
     _check(photo, region, "photo")
