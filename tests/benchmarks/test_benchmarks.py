@@ -107,7 +107,7 @@ def test_tiles_agree_with_one_pass(photos, checkpoint):
     image = large.large_photo(sorted(photos.iterdir()), 640, 480)
     found = large.agreement(model, image, "stone")
     assert found.keys() == {"tiles", "moments of a reduced copy"}
-    assert found["tiles"].float().mean() < 0.2
+    assert found["tiles"].float().mean() < 0.3
 
 
 def test_the_figure(checkpoint, tmp_path):

@@ -28,6 +28,10 @@ from unistyle.network.laying import Samples
 from unistyle.network.model import SIGHT
 from unistyle.styles.swatches import TILE
 
+pytestmark = pytest.mark.timeout(
+    900
+)  # the program for all tests takes two minutes to write, and more beside other work
+
 SIZES = ((48, 64), (97, 131), (32, 32), (33, 45), (289, 300), (300, 288), (333, 411), (150, 601), (210, 160),
          (577, 321))  # fmt: skip
 

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import timm
 import torch
 
 from unistyle.maths.features import moments
@@ -78,3 +79,20 @@ def test_a_shallow_pass_gives_the_same_features_by_the_same_weights(name):
         each(photo)
         assert ran
     assert not any("shallow" in key for key in encoder.state_dict())
+
+
+def test_padding_of_tensorflow_is_kept_for_even_sizes_and_moves_nothing_for_odd_ones():
+    name = "tf_efficientnet_lite0"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        reference = timm.create_model(name, features_only=True, pretrained=False).eval()
+        torch.manual_seed(0)
+        encoder = Encoder(EncoderConfig(name, pretrained=False)).eval()
+    photo = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = [reference((photo - encoder.mean) / encoder.std)[i] for i in encoder.indices]
+        got, odd = encoder(photo), encoder(photo[..., :-1, :-1])
+    for a, b, c in zip(got, wanted, odd, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+        assert c.shape == a.shape  # half, rounded up
+    torch.testing.assert_close(odd[0][..., :20, :12], got[0][..., :20, :12], rtol=1e-3, atol=1e-4)

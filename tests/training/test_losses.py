@@ -157,6 +157,22 @@ def test_a_term_that_is_not_finite_is_named():
         finite(dict(style=torch.tensor(1.0), shading=torch.tensor(float("nan"))), 7)
 
 
+def test_colours_that_the_style_has_cost_nothing_whatever_their_light():
+    item = batch()
+    item["style"] = torch.tensor([0.6, 0.4, 0.2])[None, :, None, None].expand(1, 3, 48, 64)
+    darker = (item["style"] - 0.15).expand(1, 3, 48, 64)[..., :48]
+    assert pixel_terms(item, darker)["palette"] < 2e-3
+    spot = darker.clone()
+    spot[:, 0, 20:28, 20:28] = 1
+    assert pixel_terms(item, spot)["palette"] > 5 * pixel_terms(item, darker)["palette"]
+    outside = darker.clone()
+    outside[:, 0, :, :8] = 1  # of which nothing is restyled
+    torch.testing.assert_close(
+        pixel_terms(item, outside)["palette"], pixel_terms(item, darker)["palette"], rtol=0.1, atol=1e-3
+    )
+    assert pixel_terms(item | {"same": torch.ones(1)}, spot)["palette"] == 0
+
+
 def test_a_few_steps_bring_the_style_nearer(vgg_weights):
     with torch.random.fork_rng():
         torch.manual_seed(0)

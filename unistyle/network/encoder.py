@@ -7,6 +7,8 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -63,6 +65,7 @@ class Encoder(nn.Module):
             backbone: Any = timm.create_model(
                 config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
             )
+            pad_alike(backbone)
             fold_batch_norm(backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:
             raise ValueError(
@@ -96,6 +99,33 @@ class Encoder(nn.Module):
         backbone = self._shallow[0] if shallow else self.backbone
         features = backbone((image - self.mean) / self.std)
         return [features[i] for i in (self.indices[:-1] if shallow else self.indices)]
+
+
+class PaddedConv(nn.Conv2d):
+    """A convolution of stride 2 that pads an odd number of pixels as it pads an even one, and one more at the end.
+
+    TensorFlow's padding, with which some backbones were trained, moves by a pixel between the two, and a choice by the
+    size does not export. Outputs have half the size, rounded up; those of an even size are the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.kernel_size[0]
+        first = (kernel - 2) // 2
+        padded = F.pad(x, (first, kernel - 1 - first) * 2)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def pad_alike(model: nn.Module) -> None:
+    """Make all square convolutions with TensorFlow's padding and stride 2 PaddedConv, in place."""
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Conv2dSame) and (layer.stride, layer.dilation) == ((2, 2), (1, 1)):
+            channels, kernel, bias = (
+                (layer.in_channels, layer.out_channels),
+                layer.kernel_size[0],
+                layer.bias is not None,
+            )
+            own = PaddedConv(*channels, kernel, 2, groups=layer.groups, bias=bias)
+            own.load_state_dict(layer.state_dict())
+            model.set_submodule(name, own)
 
 
 def _shallow(backbone: nn.Module, last: int) -> nn.Module:

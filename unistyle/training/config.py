@@ -99,6 +99,8 @@ class LossWeights:
     """Total variation."""
     grain: float = 0.1
     """Patterns of 2 and 4 pixels beyond those of the style."""
+    palette: float = 8.0
+    """Colours that the style does not have."""
     segmentation: float = 0.5
     """Masks and materials of photos."""
 
@@ -211,7 +213,7 @@ class StyleConfig:
     held: float = 20.0
     """Weight of what holds old styles where they were, while the decoder is fitted."""
     loss: LossWeights = field(
-        default_factory=lambda: LossWeights(style=2.0, deep=0.0, content=1.0, shading=0.05)
+        default_factory=lambda: LossWeights(style=2.0, deep=0.0, content=1.0, shading=0.05, palette=0.0)
     )
     """The objective."""
     device: str = "auto"

@@ -16,6 +16,8 @@ from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 from unistyle.training.recognition import DEEP, Seen
 
+PLACES = (12, 16)  # rows and columns into which a picture is divided to compare its colours
+
 
 class VGGTargets:
     """What VGG-19 says of photos and styles, kept in memory by key.
@@ -115,7 +117,8 @@ def _inside(error: Tensor, region: Tensor, chosen: Tensor) -> Tensor:
 def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]:
     """`gatys`: distance to the teacher's result. `identity`: the photo as its own style gives the photo back.
     `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation.
-    `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it."""
+    `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it.
+    `palette`: colours that the style does not have."""
     region, photo = batch["region"], batch["photo"]
     low = lambda x: F.avg_pool2d(luminance(x), blur, blur // 2)  # noqa: E731
     small = F.avg_pool2d(region, blur, blur // 2)
@@ -126,6 +129,7 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
         shading=content_distance(low(image), low(photo), small).mean(),
         smooth=variation,
         grain=_excess_grain(batch, image),
+        palette=(_foreign_colours(batch, image) * (1 - batch["same"].float())).mean(),
     )
 
 
@@ -138,6 +142,23 @@ def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
         wanted = periodic_energy(batch["style"], batch["style_region"], period)
         excess.append(((found + floor) / (wanted + floor)).log().relu())
     return torch.stack(excess).mean()
+
+
+def _foreign_colours(batch: dict, image: Tensor) -> Tensor:
+    """How far the chroma of the places of PLACES inside the region is from that of the nearest place of the style, `b`.
+    A saturated spot is seen at once, and hardly changes a Gram matrix."""
+    chroma, weight = _places(image, batch["region"])
+    wanted, there = _places(batch["style"], batch["style_region"])
+    distance = (chroma[:, :, None] - wanted[:, None]).square().sum(-1) + 10.0 * (there < 0.5)[:, None]
+    nearest = (distance.amin(2) + 1e-6).sqrt().clamp_max(1)
+    return (nearest * weight).sum(1) / weight.sum(1)
+
+
+def _places(image: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean chroma `b n 3` of the part of each place that is inside the region, and how much of it is, `b n`."""
+    weight = F.adaptive_avg_pool2d(region, PLACES) + 1e-4
+    colour = F.adaptive_avg_pool2d(image * (region + 1e-4), PLACES) / weight
+    return (colour - luminance(colour)).flatten(2).mT, weight.flatten(1)
 
 
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:

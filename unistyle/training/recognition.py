@@ -7,7 +7,7 @@ material as the only label, and a classifier of ImageNet's objects.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -60,8 +60,10 @@ class MaterialTeacher(nn.Module):
             for kept, pair in zip(rows, zip(*views, strict=True), strict=True):
                 kept.append(torch.stack(pair, dim=1))
         for head, kept in zip(self.heads, rows, strict=True):
+            every = torch.cat(kept)
             with torch.enable_grad():
-                fit_head(head.to(device), torch.cat(kept), torch.tensor(labels))  # type: ignore[arg-type]
+                fit_head(head.to(device), every, torch.tensor(labels))  # type: ignore[arg-type]
+            cast(_Head, head).mean.copy_(every.mean((0, 1)))
         self.requires_grad_(False)
 
     @staticmethod
@@ -76,10 +78,7 @@ class MaterialTeacher(nn.Module):
     def term(self, seen: Seen, region: Tensor, label: Tensor) -> Tensor:
         """Cross entropy with the materials `b` that the regions `b 1 h w` are to show; those below 0 do not count."""
         known = (label >= 0).float()
-        logits = [
-            head(F.dropout(pooled, HIDDEN))
-            for head, pooled in zip(self.heads, self._pooled(seen, region), strict=True)
-        ]
+        logits = [head(pooled) for head, pooled in zip(self.heads, self._pooled(seen, region), strict=True)]
         each = [
             F.cross_entropy(x, label.clamp_min(0), reduction="none", label_smoothing=SURE) for x in logits
         ]
@@ -87,14 +86,18 @@ class MaterialTeacher(nn.Module):
 
 
 class _Head(nn.Module):
-    """A linear head, as `fit_head` takes it."""
+    """A linear head, as `fit_head` takes it, of which HIDDEN of what it sees is as in the average photo."""
+
+    mean: Tensor
 
     def __init__(self, materials: int):
         super().__init__()
-        self.head = nn.Linear(2 * (256 + 512), materials)
+        size = 2 * (256 + 512)
+        self.head = nn.Linear(size, materials)
+        self.register_buffer("mean", torch.zeros(size))
 
     def forward(self, pooled: Tensor) -> Tensor:
-        return self.head(pooled)
+        return self.head(self.mean + F.dropout(pooled - self.mean, HIDDEN, self.training))
 
 
 class ObjectTeacher(nn.Module):
