@@ -107,7 +107,9 @@ class _Tiled:
 
     def features(self, tile: Tile) -> list[Tensor]:
         x = part_of(self.photo, self.size, tile.seen_rows, tile.seen_columns)
-        return self.network.encoder(x.contiguous(memory_format=torch.channels_last).float() / 255)
+        return self.network.encoder(
+            x.contiguous(memory_format=torch.channels_last).float() / 255, shallow=True
+        )
 
     def restyle(self, tile: Tile, features: list[Tensor], known: list[Moments]) -> Tensor:
         regions = _TileRegions(self.region(tile), self.network.stylizer.noise, tile, known)

@@ -117,13 +117,15 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     photos = find_photos(config.data)
     with atomic(Path(config.out) / "config.json") as temporary:
         temporary.write_text(json.dumps(asdict(config), indent=2))
+    vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
+    seen = config.teachers.recogniser
+    objects = ObjectTeacher(seen.name, seen.weights, seen.pretrained).to(accelerator.device)
     saliency_masks(config, photos, accelerator)
     network = make_network(config, materials_of(photos.materials))
-    vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
     items = _items(config.optimizer, accelerator)
     pairs = make_pairs(config, photos, items)
     gatys = gatys_results(pairs, vgg, config, accelerator)
-    teachers = recognition(config, photos, vgg)
+    teachers = Recognition(material_teacher(config, photos, vgg), objects)
     sizes, batch = config.data.photo_sizes, config.optimizer.batch
     masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
     return _ready(config, accelerator, photos, vgg, teachers, gatys, network, pairs, masked)
@@ -227,14 +229,13 @@ def style_sample(photo: LabelledPhoto) -> Tensor | None:
     return sample_of(*(within(x, STYLE_SIZE) for x in (image, mask)))
 
 
-def recognition(config: TrainConfig, photos: Photos, vgg: VGG19) -> Recognition:
-    """The teacher of materials, fitted to the photos of the materials, and that of objects, on the device of VGG-19."""
+def material_teacher(config: TrainConfig, photos: Photos, vgg: VGG19) -> MaterialTeacher:
+    """The teacher of materials, fitted to their photos, on the device of VGG-19."""
     device = next(vgg.parameters()).device
     material = MaterialTeacher(len(materials_of(photos.materials))).to(device)
     views = [fit(photo, config.data.style_size) for photo in photos.own]
     material.fit(vgg, views, [photo.label for photo in photos.own])
-    seen = config.teachers.recogniser
-    return Recognition(material, ObjectTeacher(seen.name, seen.weights, seen.pretrained).to(device))
+    return material
 
 
 def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
