@@ -11,8 +11,8 @@ from torch import nn
 
 from tests.teachers.making import TinyEncoder, disc, object_net
 from unistyle.commands.saliency import main
-from unistyle.data.labelled import hold_out, material_photos
-from unistyle.files.photos import read_mask
+from unistyle.data.labelled import folder_photos, hold_out, material_photos
+from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import best_threshold
 from unistyle.network.encoder import EncoderConfig
@@ -176,6 +176,19 @@ def test_masks_already_written_are_not_made_again(folders, classifier):
     other.classifier.head.bias.add_(1)
     write_masks(other, photos, folders / "out")
     assert all(a < p.stat().st_mtime_ns for a, p in zip(stamps, paths, strict=True))
+
+
+def test_photos_of_anything_have_the_mask_of_their_object(folders, classifier):
+    """In the file that they name, whatever their folder is called."""
+    teacher = SaliencyTeacher(MaterialClassifier(classifier.encoder, ("bright", "dark")), object_net())
+    photos = folder_photos([folders / "objects" / "image"], folders / "out")
+    paths = write_masks(teacher, photos, folders / "elsewhere")
+    assert paths[0] == folders / "out" / "image" / "o0.png.png"
+    image = to_tensor(read_image(photos[0].path))[None]
+    wanted = teacher.masks(image, torch.tensor([0]), "objects")[0]
+    assert (to_tensor(read_mask(paths[0])) - wanted).abs().max() < 0.01
+    with pytest.raises(FileNotFoundError, match="has no mask"):
+        write_masks(teacher, folder_photos([folders / "objects" / "image"]), folders / "elsewhere")
 
 
 def test_two_photos_of_one_stem_are_refused(folders, classifier):

@@ -38,7 +38,8 @@ def test_each_folder_is_searched_once(recipe, photos, tmp_path, monkeypatch):
     wanted += [photos / "objects" / "image", photos / "objects" / "mask"]
     assert Counter(searched) == Counter(map(str, wanted))
     assert (len(run.photos.own), len(run.photos.annotated), len(run.photos.contents)) == (6, 2, 3)
-    assert len(list((tmp_path / "masks").rglob("*.png"))) == 6
+    assert len(list((tmp_path / "masks").rglob("*.png"))) == 9
+    assert all(photo.mask.is_file() for photo in run.photos.own + run.photos.contents)
     assert (tmp_path / "run" / "config.json").is_file()
 
 

@@ -11,13 +11,21 @@ import torch
 from tests.helpers import make_network, make_photo
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.commands import train
-from unistyle.data.composing import UNKNOWN, Composer, Piece
+from unistyle.data.composing import PHOTOS, UNKNOWN, Composer, Piece
 from unistyle.data.concepts import Concept
 from unistyle.network.model import UniStyleNetwork
 from unistyle.training.materials import pieces as made
 from unistyle.training.materials.config import SegmenterConfig
-from unistyle.training.materials.pieces import believed, hinted, is_green, photo_of, piece_of, thing_photos
-from unistyle.training.materials.segmenter import SegmenterTrainer
+from unistyle.training.materials.pieces import (
+    Shown,
+    believed,
+    hinted,
+    is_green,
+    photo_of,
+    piece_of,
+    thing_photos,
+)
+from unistyle.training.materials.segmenter import THINGS, SegmenterTrainer, _believing
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 
@@ -127,6 +135,15 @@ def test_training_lowers_the_terms_and_changes_the_segmenter_alone(pieces):
         k.split(".")[0] for k, v in network.state_dict().items() if not v.equal(before.state_dict()[k])
     }
     assert changed == {"segmenter"}
+
+
+def test_later_rounds_believe_whole_photos_and_leave_things_on_plain_ground(pieces):
+    photos = [Shown(Path(f"{i}.png"), Concept(piece.label), kind)
+              for i, (piece, kind) in enumerate(zip(pieces, (PHOTOS, THINGS, "named"), strict=False))]  # fmt: skip
+    known = _believing(make_network(), pieces[:3], photos, 0.5)
+    assert [piece.known is None for piece in known] == [False, True, False]
+    assert [piece.label for piece in known] == [piece.label for piece in pieces[:3]]
+    assert (known[0].known == pieces[0].label).float().mean() > 0.4, "what the name says is believed first"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import torch
 from PIL import Image
 
 from tests.helpers import ROOT
+from tests.training.making import materials_in
+from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.commands import train
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.training import state
 from unistyle.training.config import DataConfig, TrainConfig
+from unistyle.training.loop import averaged_network
 from unistyle.training.losses import VGGTargets
 from unistyle.training.preparation import make_accelerator, prepare
 from unistyle.training.trainer import Trainer
@@ -52,6 +56,79 @@ def test_train_end_to_end(recipe, tmp_path):
     assert {style for style, _ in model.bank.names} == set(MATERIALS)
     result = model.restyle(Image.new("RGB", (70, 50), "red"), to="wool")
     assert result.image.size == (70, 50)
+
+
+def test_one_command_trains_the_segmenter_and_makes_samples_too(recipe, photos, tmp_path):
+    """Each stage leaves its note in the one checkpoint."""
+    settings = tmp_path / "segmenter.yaml"
+    settings.write_text(
+        f"photos: elsewhere\ncheckpoint: elsewhere\nout: elsewhere\nsteps: 1\nrounds: 2\n"
+        f"unlabelled: [{photos / 'objects' / 'image'}]\n"
+    )
+    large = {"data.photos": materials_in(tmp_path / "large", *MATERIALS, count=2), "data.masks": "null"}
+    large |= {"data.annotated": "null", "data.calibrate": "null", "segmenter": settings}
+    assert train.main(recipe(1, **large, synthesise="true", exemplars=1)) == 0
+    notes = load_checkpoint(tmp_path / "c.safetensors").notes
+    assert "2 rounds" in notes["segmenter"]
+    assert "synthesised" in notes["samples"]
+
+
+def test_settings_of_the_segmenter_are_checked_before_any_work(recipe, tmp_path, capsys):
+    settings = tmp_path / "segmenter.yaml"
+    for text, message in (("stepz: 1", "stepz"), ("unlabelled: [nowhere]", "nowhere")):
+        settings.write_text(f"photos: x\ncheckpoint: x\nout: x\n{text}\n")
+        assert train.main(recipe(1, segmenter=settings)) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "c.safetensors").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def begun(recipe, steps, **more):
+    """The trainer of a run of seconds."""
+    config = train.parse(recipe(steps, **more))
+    run = prepare(config, make_accelerator(config.optimizer))
+    return Trainer(run, VGGTargets(run.vgg, 1e9))
+
+
+def encoder_of(trainer):
+    network = trainer.accelerator.unwrap_model(trainer.prepared.student).network
+    return {name: value.clone() for name, value in network.encoder.state_dict().items()}
+
+
+def test_a_rate_of_0_holds_the_encoder(recipe):
+    trainer = begun(recipe, 2, **{"optimizer.encoder_lr": 0, "optimizer.settle": 0})
+    before = encoder_of(trainer)
+    averaged = averaged_network(trainer.run())
+    for name, value in averaged.encoder.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_the_encoder_settles_half_way_to_where_it_began(recipe, tmp_path):
+    """From there on it is held, in a run that is interrupted too."""
+    started = tmp_path / "started.safetensors"
+    assert train.main(recipe(1, checkpoint=started)) == 0
+    shutil.rmtree(tmp_path / "run")
+    more = {"start": started, "optimizer.settle": 0.5, "optimizer.lr": 0.01}
+    trainer = begun(recipe, 4, **more)
+    began = encoder_of(trainer)
+    feed = trainer.batches()
+    for _ in range(2):
+        trainer._settle()
+        trainer.step(*next(feed))
+    mean = {k: v.clone() for k, v in averaged_network(trainer.prepared.averaged).encoder.state_dict().items()}
+    assert any((mean[name] - value).abs().max() > 1e-4 for name, value in began.items())
+    for _ in range(2):
+        trainer._settle()
+        trainer.step(*next(feed))
+    for name, value in encoder_of(trainer).items():
+        torch.testing.assert_close(value, (mean[name] + began[name]) / 2)
+    state.save(trainer.accelerator, trainer.out)
+    resumed = begun(recipe, 4, **more)
+    state.resume(resumed.accelerator, resumed.out)
+    resumed._settle()
+    assert not any(p.requires_grad for p in resumed.prepared.student.network.encoder.parameters())
+    for name, value in encoder_of(resumed).items():
+        torch.testing.assert_close(value, (mean[name] + began[name]) / 2)
 
 
 def test_masks_that_are_missing_come_from_the_saliency_teacher(recipe, tmp_path):

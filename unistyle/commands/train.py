@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from unistyle.commands.arguments import read_settings, run
 from unistyle.training.config import StyleConfig, TrainConfig
@@ -17,9 +18,34 @@ def parse(argv: Sequence[str] | None = None) -> TrainConfig:
 def joint(argv: Sequence[str]) -> None:
     """Train everything; the settings are TrainConfig."""
     config = parse(argv)
-    from unistyle.training.trainer import train  # heavy: after the settings are known to be right
+    found = _segmenter_of(config)
+    # Heavy: after the settings are known to be right.
+    from unistyle.commands.samples import Samples, give_samples
+    from unistyle.training.materials.segmenter import check_photos, train_segmenter
+    from unistyle.training.trainer import train
 
-    train(config)
+    if found:
+        check_photos(found)
+    if not train(config):
+        return
+    if found:
+        train_segmenter(found)
+    if config.synthesise:
+        tiles, photos, vgg = Path(config.out) / "samples", Path(config.data.photos), config.teachers.vgg
+        file = Path(config.checkpoint)
+        give_samples(Samples(config.checkpoint, tiles, file, photos, Path(vgg) if vgg else None))
+
+
+def _segmenter_of(config: TrainConfig) -> SegmenterConfig | None:
+    """The settings of what the segmenter learns afterwards, in the checkpoint of this run and from its photos."""
+    if config.segmenter is None:
+        return None
+    own = {"photos": config.data.photos, "split": config.data.split, "out": config.checkpoint}
+    own["checkpoint"] = config.checkpoint
+    flags = [f"--{name}={'null' if value is None else value}" for name, value in own.items()]
+    return read_settings(
+        SegmenterConfig, "unistyle train segmenter", [f"--config={config.segmenter}", *flags]
+    )
 
 
 def style(argv: Sequence[str]) -> int:

@@ -107,13 +107,16 @@ def object_photos(folder: str | Path) -> list[LabelledPhoto]:
     return photos
 
 
-def folder_photos(folders: Sequence[str | Path]) -> list[LabelledPhoto]:
-    """Photos of anything below some folders. Raises ValueError for a folder that holds none."""
+def folder_photos(folders: Sequence[str | Path], masks: str | Path | None = None) -> list[LabelledPhoto]:
+    """Photos of anything below some folders, each with the mask `masks/FOLDER/NAME.png`, NAME with its suffix. Raises
+    ValueError for a folder that holds none."""
     photos = []
-    for folder in folders:
+    for folder in map(Path, folders):
         if not (found := list_images(folder)):
             raise ValueError(f"no photos in {folder}: give a folder that exists and holds photos")
-        photos += [LabelledPhoto(path) for path in found]
+        for path in found:
+            name = f"{path.relative_to(folder)}.png"
+            photos.append(LabelledPhoto(path, Path(masks) / folder.resolve().name / name if masks else None))
     return photos
 
 

@@ -67,10 +67,12 @@ class SaliencyTeacher(nn.Module):
         return (object_logits(self.objects, photos) + self.weight * (maps - 0.5) + self.bias).sigmoid()
 
     def mask_of(self, photo: LabelledPhoto, method: str = "combined") -> tuple[Tensor, Tensor]:
-        """A photo `3 h w` from its file, and its mask `1 h w`."""
+        """A photo `3 h w` from its file, and its mask `1 h w`; that of the object where its material is unknown."""
         device = self.classifier.head.weight.device
         image = to_tensor(read_image(photo.path)).to(device)
         label = torch.tensor([photo.label], device=device)
+        if photo.label < 0:
+            method = "objects"
         return image, self.masks(image[None], label, method)[0]
 
     def digest(self) -> str:
@@ -85,12 +87,16 @@ def write_masks(
     method: str = "combined",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write the mask of each photo to `out/material/stem.png`, 8-bit grey, and return the paths in order.
+    """Write the mask of each photo to `out/material/stem.png`, 8-bit grey, and return the paths in order. Where its
+    material is unknown, the mask of its object goes to the file that it names.
 
     A file carries the digest of what it was made from, and where that is the same it is not made again. Raises
     ImageError for a photo that cannot be read, and ValueError where two photos would share a file.
     """
-    paths = [Path(out) / teacher.materials[p.label] / f"{p.path.stem}.png" for p in photos]
+    paths = [
+        p.mask_path if p.label < 0 else Path(out) / teacher.materials[p.label] / f"{p.path.stem}.png"
+        for p in photos
+    ]
     if len(set(paths)) < len(paths):
         twice = next(p for p in paths if paths.count(p) > 1)
         raise ValueError(f"two photos of one material share the stem {twice.stem!r}: rename one of them")

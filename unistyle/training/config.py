@@ -17,10 +17,10 @@ class DataConfig:
     split: str | None = None
     """File with one line MATERIAL/STEM for each photo to train on. Without it, all are."""
     masks: str | None = "cache/masks"
-    """Folder of soft masks of the photos, MATERIAL/STEM.png. The saliency teacher makes those that are missing. null
-    takes photos whole."""
+    """Folder of soft masks of the photos, MATERIAL/STEM.png, and of the main objects of `contents`. The saliency
+    teacher makes those that are missing. null takes photos whole."""
     contents: list[str] = field(default_factory=list)
-    """Further folders of photos to restyle."""
+    """Further folders of photos to restyle, whole where there are no `objects`."""
     styles: list[str] = field(default_factory=list)
     """Further folders of style photos."""
     objects: str | None = None
@@ -116,7 +116,10 @@ class OptimizerConfig:
     lr: float = 1e-3
     """Learning rate, reached after the warm-up; it falls to a twentieth in the end."""
     encoder_lr: float = 0.1
-    """Learning rate of the pretrained encoder, as a share of `lr`."""
+    """Learning rate of the pretrained encoder, as a share of `lr`. 0 holds it, and steps take less time."""
+    settle: float = 0.2
+    """Share of the steps, the last ones, in which the encoder is held half-way between its weights and those that it
+    began with. What it knew of materials comes back, and the rest settles on it."""
     warmup: int = 100
     """Steps until the learning rate is reached."""
     clip: float = 1.0
@@ -162,6 +165,12 @@ class TrainConfig:
     """A checkpoint to start from. Its vocabulary may be another."""
     exemplars: int = 3
     """Style codes of each material in the bank."""
+    segmenter: str | None = None
+    """Settings of what the segmenter learns afterwards, a file of `unistyle train segmenter`. The photos with one
+    folder per material, and the checkpoint, are those of this run."""
+    synthesise: bool = False
+    """Synthesise the samples of the bank at the end, from statistics of their photos: no pixel of a photo is in the
+    checkpoint then. Two minutes for each exemplar."""
     terms: str | None = None
     """Terms of the photos, for the checkpoint's notes and its model card."""
     save_minutes: float = 5

@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from unistyle.files.tensors import as_float
+from unistyle.network.encoder import Encoder
 from unistyle.network.laying import Samples
 from unistyle.network.model import Output, UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
@@ -78,6 +79,19 @@ def make_optimizer(network: UniStyleNetwork, config: OptimizerConfig) -> torch.o
         {"params": encoder, "lr": config.lr * config.encoder_lr},
     ]
     return torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
+
+
+@torch.no_grad()
+def settle(network: UniStyleNetwork, averaged: UniStyleNetwork, began: Encoder) -> None:
+    """Put the encoder, in place, half-way between its averaged weights and those that it began with.
+
+    Long training forgets what ImageNet taught the encoder of materials; half-way it knows both (docs/trials.md).
+    Source: weight-space ensembling, Wortsman et al., "Robust fine-tuning of zero-shot models", section 3.
+    """
+    state, first = averaged.encoder.state_dict(), began.state_dict()
+    mean = {name: torch.lerp(value, first[name].to(value), 0.5) for name, value in state.items()}
+    for each in (network, averaged):
+        each.encoder.load_state_dict(mean)
 
 
 def averaged_network(averaged: AveragedModel) -> UniStyleNetwork:

@@ -35,6 +35,7 @@ from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import has_boundary
 from unistyle.maths.resizing import within
 from unistyle.maths.schedules import warm_cosine
+from unistyle.network.encoder import Encoder
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.styles.codes import STYLE_SIZE
@@ -145,6 +146,7 @@ def _ready(
     """The run, with everything that learns prepared by the accelerator and registered for its states."""
     opt = config.optimizer
     network.to(accelerator.device).to(memory_format=torch.channels_last)
+    network.encoder.requires_grad_(opt.encoder_lr > 0)
     optimizer = make_optimizer(network, opt)
     schedule = warm_cosine(optimizer, opt.steps, opt.warmup, start=opt.warmup, floor=0.05)
     averaged = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
@@ -168,7 +170,7 @@ def find_photos(data: DataConfig) -> Photos:
     photos = Photos(
         materials,
         material_photos(materials, data.split, data.masks),
-        folder_photos(data.contents),
+        folder_photos(data.contents, Path(data.masks) / "contents" if data.masks and data.objects else None),
         folder_photos(data.styles),
         object_photos(data.objects) if data.objects else [],
         annotated_photos(data, materials),
@@ -199,13 +201,20 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
     return with_vocabulary(load_checkpoint(config.start).network, materials).requires_grad_(True)
 
 
+def first_encoder(config: TrainConfig) -> Encoder | None:
+    """The encoder that the run begins with; None where it knows nothing yet."""
+    if config.start:
+        return load_checkpoint(config.start).network.encoder
+    return Encoder(config.encoder) if config.encoder.pretrained else None
+
+
 def saliency_masks(config: TrainConfig, photos: Photos, accelerator: Accelerator) -> None:
     """Have the saliency teacher write the masks that are missing in `config.data.masks`."""
     data, teachers = config.data, config.teachers
     if data.masks is None:
         return
     with accelerator.main_process_first():  # the others then find the masks
-        missing = [photo for photo in photos.own if photo.mask and not photo.mask.is_file()]
+        missing = [p for p in photos.own + photos.contents if p.mask and not p.mask.is_file()]
         if missing:
             bars = Bars()
             settings = SaliencyConfig(config.encoder, teachers.objects, teachers.adapt, teachers.rounds)

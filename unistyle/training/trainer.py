@@ -17,9 +17,9 @@ from unistyle.files.tensors import to_pil
 from unistyle.training import state
 from unistyle.training.config import TrainConfig
 from unistyle.training.finish import release
-from unistyle.training.loop import Means, averaged_network
+from unistyle.training.loop import Means, averaged_network, settle
 from unistyle.training.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
-from unistyle.training.preparation import Run, make_accelerator, prepare
+from unistyle.training.preparation import Run, first_encoder, make_accelerator, prepare
 from unistyle.training.previews import joint_grid
 from unistyle.training.recognition import Seen
 
@@ -84,6 +84,7 @@ class Trainer:
             means = Means(bar)
             for pairs, masked in self.batches():
                 before = progress.step
+                self._settle()
                 means.add(self.step(pairs, masked))
                 if progress.step == before:
                     continue
@@ -95,6 +96,17 @@ class Trainer:
                     saved = time.monotonic()
             state.save(self.accelerator, self.out)
         return self.prepared.averaged
+
+    def _settle(self) -> None:
+        """Towards the end, hold the encoder where the rest is to settle on it."""
+        opt, run = self.config.optimizer, self.prepared
+        last = opt.steps - round(opt.settle * opt.steps)
+        network = self.accelerator.unwrap_model(run.student).network
+        if run.progress.step < last or not next(network.encoder.parameters()).requires_grad:
+            return
+        if run.progress.step == last and (began := first_encoder(self.config)):
+            settle(network, averaged_network(run.averaged), began)
+        network.encoder.requires_grad_(False)
 
     def _due(self, saved: float) -> bool:
         """Whether it is time to save; the main process decides for all."""
@@ -114,13 +126,15 @@ class Trainer:
                 to_pil(grid).save(temporary, format="PNG")
 
 
-def train(config: TrainConfig) -> None:
-    """A whole run: everything prepared, the network trained, the checkpoint written. Raises what `prepare` does before
-    any work starts, and FloatingPointError where a term of the objective is not finite any more."""
+def train(config: TrainConfig) -> bool:
+    """A whole run: everything prepared, the network trained, the checkpoint written; whether this process wrote it.
+    Raises what `prepare` does before any work starts, and FloatingPointError where a term of the objective is not
+    finite any more."""
     accelerator = make_accelerator(config.optimizer)
     run = prepare(config, accelerator)
     averaged = Trainer(run, VGGTargets(run.vgg, config.cache_gb * 2**30)).run()
-    if accelerator.is_main_process:
+    if main := accelerator.is_main_process:
         checkpoint = release(averaged_network(averaged), config, run.photos.own, run.photos.annotated)
         save_checkpoint(config.checkpoint, checkpoint)
     accelerator.end_training()
+    return main

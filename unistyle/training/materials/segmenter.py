@@ -2,8 +2,9 @@
 
 Image-level labels and names of photos say what a main object is made of; the checkpoint says where that is. Photos are
 composed of them, in which labels are exact (`unistyle.data.composing`), and in later rounds the network's own surest
-answers on whole photos join them. Annotated masks of materials are never trained on. Encoder and stylizer stay as they
-are, and with them every style; where the main object is stays where the checkpoint finds it.
+answers on whole photos, those of the materials too, join them. Annotated masks of materials are never trained on.
+Encoder and stylizer stay as they are, and with them every style; where the main object is stays where the checkpoint
+finds it.
 """
 
 import copy
@@ -34,6 +35,7 @@ from unistyle.training.materials.pieces import Shown, believed, pieces_of, thing
 
 WARMUP = 10  # one in so many steps, the first ones, in which the rate rises
 CLIP = 5.0  # norm of the gradient at most
+THINGS = "things"  # the kind of photos of things on plain ground
 MAIN = 1.0  # weight of what holds the main object
 
 
@@ -92,7 +94,7 @@ def labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
         for photo in material_photos(config.photos, config.split)
     ]
     things = thing_photos(config.things, materials, config.same_as)
-    return photos + [Shown(photo.path, Concept(1 + photo.label), "things") for photo in things]
+    return photos + [Shown(photo.path, Concept(1 + photo.label), THINGS) for photo in things]
 
 
 def weakly_labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
@@ -103,6 +105,14 @@ def weakly_labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[S
     return [Shown(p, concepts.of(p), "named") for p in named] + [Shown(p, Concept(), "") for p in rest]
 
 
+def check_photos(config: SegmenterConfig) -> None:
+    """For a checkpoint that is yet to come, of the materials of the photos. Raises ValueError or OSError where the
+    settings name photos or materials that are not there."""
+    materials = materials_of(config.photos)
+    labelled(config, materials)
+    weakly_labelled(config, materials)
+
+
 def train_segmenter(config: SegmenterConfig) -> None:
     """Train the segmenter and write the checkpoint. Raises CheckpointError, ImageError, ValueError or OSError before
     anything is written."""
@@ -111,16 +121,13 @@ def train_segmenter(config: SegmenterConfig) -> None:
     checkpoint = load_checkpoint(config.checkpoint)
     before = checkpoint.network.to(device)
     network = copy.deepcopy(with_main_object(before)).to(device)
-    sure, weak = (of(config, network.config.materials) for of in (labelled, weakly_labelled))
-    pieces = list(pieces_of(before, sure + weak))
+    photos = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
+    pieces = list(pieces_of(before, photos))
     materials, length = len(network.config.materials), config.steps * config.batch
     for number in range(config.rounds):
-        if number:
-            concepts = [photo.concept for photo in weak]
-            whole = believed(network, pieces[len(sure) :], concepts, config.believed)
-            pieces = [*pieces[: len(sure)], *whole]
+        known = pieces if number == 0 else _believing(network, pieces, photos, config.believed)
         trainer = SegmenterTrainer(network, before, config)
-        composed = Composer(pieces, materials, length, config.seed + number)
+        composed = Composer(known, materials, length, config.seed + number)
         trainer.run(composed, f"round {number + 1} of {config.rounds}")
     network.requires_grad_(False).cpu()
     network.config = replace(
@@ -129,6 +136,19 @@ def train_segmenter(config: SegmenterConfig) -> None:
     notes = checkpoint.notes | {"segmenter": _note(config, pieces)}
     made = replace(checkpoint, network=network, notes=notes)
     print(f"{', '.join(network.config.materials)} in {save_checkpoint(config.out, made)}")
+
+
+def _believing(
+    network: UniStyleNetwork, pieces: Sequence[Piece], photos: Sequence[Shown], share: float
+) -> list[Piece]:
+    """The pieces, of which whole photos have the labels that the network is surest of; things on plain ground stay as
+    they are."""
+    whole = [index for index, photo in enumerate(photos) if photo.kind != THINGS]
+    labels = believed(network, [pieces[i] for i in whole], [photos[i].concept for i in whole], share)
+    known = list(pieces)
+    for index, piece in zip(whole, labels, strict=True):
+        known[index] = piece
+    return known
 
 
 def _note(config: SegmenterConfig, pieces: Sequence[Piece]) -> str:
