@@ -25,7 +25,7 @@ from unistyle.training.materials.pieces import (
     piece_of,
     thing_photos,
 )
-from unistyle.training.materials.segmenter import THINGS, SegmenterTrainer, _believing
+from unistyle.training.materials.segmenter import THINGS, SegmenterTrainer, _believing, _mean
 
 MATERIALS = ("leather", "stone", "metal")  # of the tiny checkpoint
 
@@ -144,6 +144,11 @@ def test_later_rounds_believe_whole_photos_and_leave_things_on_plain_ground(piec
     assert [piece.known is None for piece in known] == [False, True, False]
     assert [piece.label for piece in known] == [piece.label for piece in pieces[:3]]
     assert (known[0].known == pieces[0].label).float().mean() > 0.4, "what the name says is believed first"
+
+
+def test_the_mean_of_states_is_that_of_each_weight():
+    states = [{"a": torch.full((2,), x), "b": torch.tensor(x)} for x in (1.0, 2.0, 6.0)]
+    assert {name: value.tolist() for name, value in _mean(states).items()} == {"a": [3.0, 3.0], "b": 3.0}
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ class _Drawn:
 class Composer(Dataset):
     """Composed photos `3 h w` in [0, 1] with their label maps, int64 `h w`. Item i is a function of (seed, i) alone."""
 
-    def __init__(self, pieces: Sequence[Piece], materials: int, length: int, seed: int, whole: float = 0.4):
+    def __init__(self, pieces: Sequence[Piece], materials: int, length: int, seed: int, whole: float = 0.3):
         """materials: how many there are. whole: how often a photo is shown as it is. Raises ValueError where no photo
         has a label."""
         self.length, self.seed, self.whole = length, seed, whole

@@ -71,8 +71,9 @@ class SegmenterConfig:
     """Folders of photos of anything, for the rounds of self-training."""
     steps: int = 4000
     """Steps of the optimizer in each round."""
-    rounds: int = 2
-    """The first round learns from labels; each further one also from what the network is surest of."""
+    rounds: int = 3
+    """The first round learns from labels; each further one also from what the network is surest of. The mean of the
+    weights of these further rounds is what is kept."""
     believed: float = 0.5
     """Share of the places of each material, and of other, that are believed in self-training."""
     batch: int = 8

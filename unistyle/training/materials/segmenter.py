@@ -36,6 +36,7 @@ from unistyle.training.materials.pieces import Shown, believed, pieces_of, thing
 WARMUP = 10  # one in so many steps, the first ones, in which the rate rises
 CLIP = 5.0  # norm of the gradient at most
 THINGS = "things"  # the kind of photos of things on plain ground
+PRIOR = 0.6  # added to the logit of other, which scenes show more of than composed photos (docs/trials.md)
 MAIN = 1.0  # weight of what holds the main object
 
 
@@ -124,11 +125,16 @@ def train_segmenter(config: SegmenterConfig) -> None:
     photos = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
     pieces = list(pieces_of(before, photos))
     materials, length = len(network.config.materials), config.steps * config.batch
+    learned: list[dict[str, Tensor]] = []
     for number in range(config.rounds):
         known = pieces if number == 0 else _believing(network, pieces, photos, config.believed)
         trainer = SegmenterTrainer(network, before, config)
         composed = Composer(known, materials, length, config.seed + number)
         trainer.run(composed, f"round {number + 1} of {config.rounds}")
+        learned.append({name: value.clone() for name, value in network.segmenter.state_dict().items()})
+    network.segmenter.load_state_dict(_mean(learned[1:] or learned))
+    with torch.no_grad():
+        network.segmenter.classify.bias[0] += PRIOR
     network.requires_grad_(False).cpu()
     network.config = replace(
         network.config, threshold=0.5
@@ -136,6 +142,11 @@ def train_segmenter(config: SegmenterConfig) -> None:
     notes = checkpoint.notes | {"segmenter": _note(config, pieces)}
     made = replace(checkpoint, network=network, notes=notes)
     print(f"{', '.join(network.config.materials)} in {save_checkpoint(config.out, made)}")
+
+
+def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of the weights of several states of a part. Source: Wortsman et al., "Model soups"."""
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
 
 
 def _believing(
