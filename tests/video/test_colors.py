@@ -71,6 +71,24 @@ def test_rgb_becomes_yuv_with_a_matrix_that_yuv_may_have(run, tmp_path, name):
     np.testing.assert_allclose(*means, atol=1.5)
 
 
+def test_colors_of_a_palette_are_rgb(run, tmp_path):
+    source = tmp_path / "palette.avi"
+    colors = np.full((256, 4), [255, 200, 50, 20], np.uint8)  # alpha first
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("msrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "pal8"
+        for i in range(2):
+            frame = av.VideoFrame.from_ndarray((np.zeros((48, 64), np.uint8), colors), format="pal8")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(untouched(run, tmp_path, source))) as container:
+        frame = next(container.decode(video=0))
+    assert frame.colorspace == BT709
+    got = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").reshape(-1, 3).mean(0)
+    np.testing.assert_allclose(got, [200, 50, 20], atol=2)
+
+
 @pytest.mark.parametrize("number", [0, 2, 3])
 def test_yuv_without_a_matrix_of_its_own_gets_none(run, tmp_path, number):
     result = untouched(run, tmp_path, make(tmp_path / "odd.mkv", "ffv1", "yuv420p", number))

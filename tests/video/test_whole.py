@@ -21,6 +21,7 @@ KINDS = {
     "old.avi": ("mpeg4", {}, "mp3"),
     "old.wmv": ("wmv2", {}, "wmav2"),
     "old.flv": ("flv", {}, None),
+    "clip.ogv": ("libvpx", {}, None),
     "disc.mpg": ("mpeg2video", {}, "mp2"),
     "camera.mts": ("libx264", {}, "aac"),
 }

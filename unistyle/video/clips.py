@@ -231,8 +231,9 @@ class Writer:
         if (aspect := like.video.sample_aspect_ratio) and aspect > 0:
             context.sample_aspect_ratio = 1 / aspect if clip.orientation.turns % 2 else aspect
         context.color_range = ColorRange.MPEG
-        source = like.video.codec_context
-        self.colorspace = written_as(source.colorspace, source.format is not None and source.format.is_rgb)
+        source, stored = like.video.codec_context, like.video.codec_context.format
+        from_rgb = stored is not None and (stored.is_rgb or stored.has_palette)
+        self.colorspace = written_as(source.colorspace, from_rgb)
         context.colorspace = self.colorspace
         context.color_primaries, context.color_trc = source.color_primaries, source.color_trc
         video.disposition = like.video.disposition

@@ -11,6 +11,7 @@ from typing import BinaryIO
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # of the object with the size of the file
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+PAGE, MAX_PAGE = b"OggS", 27 + 255 + 255 * 255  # of Ogg; the most bytes that one has
 BOXES = {
     b"ftyp",
     b"styp",
@@ -59,6 +60,7 @@ def _declared(path: Path) -> int:
             head[:4] == EBML: _matroska,
             head[:4] == b"RIFF": _riff,
             head == ASF: _asf,
+            head[:4] == PAGE: _ogg,
             head[4:8] in BOXES: _fragments,
         }
         file.seek(0)
@@ -116,9 +118,21 @@ def _riff(file: BinaryIO) -> int:
 def _asf(file: BinaryIO) -> int:
     head = file.read(1 << 16)
     start = head.find(ASF_FILE)
-    if start < 0 or head[start + 88] & 1:  # a live recording
+    if start < 0 or int.from_bytes(head[start + 88 : start + 92], "little") & 1:  # a live recording
         return 0
     return int.from_bytes(head[start + 40 : start + 48], "little")
+
+
+def _ogg(file: BinaryIO) -> int:
+    """Where the last page ends; it says that of itself alone."""
+    start = max(0, file.seek(0, 2) - MAX_PAGE)
+    file.seek(start)
+    tail = file.read()
+    page = tail.rfind(PAGE)
+    if page < 0 or len(tail) < page + 27:
+        return 0
+    sizes = tail[page + 27 : page + 27 + tail[page + 26]]
+    return start + page + 27 + tail[page + 26] + sum(sizes)
 
 
 def _early_end(container) -> str | None:
