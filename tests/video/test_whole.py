@@ -92,3 +92,12 @@ def test_what_stands_after_the_end_does_no_harm(tmp_path):
         path = make(tmp_path / name)
         path.write_bytes(path.read_bytes() + more)
         assert len(frames_of(path)[1]) == 30
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "old.avi", "old.flv"])
+def test_pictures_that_stand_for_long_are_no_cut(tmp_path, name):
+    codec, options, _ = KINDS[name]
+    path = make_video(
+        tmp_path / name, moving(4), (0, 50, 100, 150), codec=codec, settings=options, sound=None
+    )
+    assert len(frames_of(path)[1]) == 4

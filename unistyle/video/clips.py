@@ -126,8 +126,10 @@ class Reader:
             frame = next(self.container.decode(self.video), None)
             if frame is None:
                 raise ImageError(f"{self.name}: cannot be read as a video: there is not one frame in it")
-            if missing := lack(self.path, self.container):
-                raise ImageError(f"{self.name}: {missing}")
+            with av.open(str(self.path)) as anew:  # decoders take packets ahead
+                missing = lack(self.path, anew)
+        if missing:
+            raise ImageError(f"{self.name}: {missing}")
         turned = orientation(frame)
         size = (frame.height, frame.width) if turned.turns % 2 else (frame.width, frame.height)
         return Clip(*size, turned, self.video.frames or self._expected(), (ALPHA,) * self._has_alpha(frame))

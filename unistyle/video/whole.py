@@ -5,6 +5,7 @@ may not: what is there is then all that was promised.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,21 +13,7 @@ ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # of the object with the size of the file
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 PAGE, MAX_PAGE = b"OggS", 27 + 255 + 255 * 255  # of Ogg; the most bytes that one has
-BOXES = {
-    b"ftyp",
-    b"styp",
-    b"moov",
-    b"moof",
-    b"mdat",
-    b"free",
-    b"skip",
-    b"wide",
-    b"sidx",
-    b"uuid",
-    b"meta",
-    b"emsg",
-}
-BOXES |= {b"prft", b"pnot", b"udta"}
+BOXES = set(b"ftyp styp moov moof mdat free skip wide sidx uuid meta emsg prft pnot udta".split())
 # Some programs count the header of a RIFF file once too often.
 RIFF_SLACK = 16
 TIMED = ("matroska", "flv", "avi", "asf")  # as FFmpeg calls those whose header says how long they last
@@ -37,8 +24,8 @@ RESTART = "copy or download it again"
 def lack(path: Path, container) -> str | None:
     """What is missing of a file, in words; None: nothing that can be told.
 
-    container: the file, opened by PyAV. Where a duration is promised, its packets are read to the end, as the bytes
-    that are there may be empty ones.
+    container: the file, just opened by PyAV. Where a duration is promised, its packets are read to the end, as the
+    bytes that are there may be empty ones.
     """
     there = path.stat().st_size
     promised = max(_indexed(container), _declared(path))
@@ -56,15 +43,13 @@ def _declared(path: Path) -> int:
     """How many bytes a file has by its own account; 0: it does not say."""
     with path.open("rb") as file:
         head = file.read(16)
-        kinds = {
-            head[:4] == EBML: _matroska,
-            head[:4] == b"RIFF": _riff,
-            head == ASF: _asf,
-            head[:4] == PAGE: _ogg,
-            head[4:8] in BOXES: _fragments,
-        }
         file.seek(0)
-        return kinds.get(True, lambda file: 0)(file)
+        if head[4:8] in BOXES:
+            return _fragments(file)
+        if head == ASF:
+            return _asf(file)
+        known = {EBML: _matroska, b"RIFF": _riff, PAGE: _ogg}
+        return known[head[:4]](file) if head[:4] in known else 0
 
 
 def _fragments(file: BinaryIO) -> int:
@@ -137,18 +122,22 @@ def _ogg(file: BinaryIO) -> int:
 
 def _early_end(container) -> str | None:
     """What is missing of what a file says of how long it lasts."""
-    end, broken = 0.0, False
+    video, end, broken, starts = container.streams.video[0], 0.0, False, list[float]()
     for packet in container.demux():
         time = packet.dts if packet.pts is None else packet.pts
-        if time is not None:
-            end = max(end, float((time + (packet.duration or 0)) * packet.time_base))
-            broken = packet.is_corrupt  # the last one: the file ends within it
+        if time is None:
+            continue
+        end = max(end, float((time + (packet.duration or 0)) * packet.time_base))
+        broken = packet.is_corrupt  # the last one: the file ends within it
+        if packet.stream is video:
+            starts.append(float(time * packet.time_base))
     promised = (container.duration or 0) / 1e6
-    video = container.streams.video[0]
     if (
         video.frames and video.average_rate
     ):  # as AVI has it, of which FFmpeg takes the duration from what is there
         promised = max(promised, float(video.frames / video.average_rate))
-    if broken or end + TIME_SLACK < promised:
+    # Where pictures stand for long, the last one may do so as well.
+    longest = max((b - a for a, b in pairwise(sorted(starts))), default=0.0)
+    if broken or end + max(TIME_SLACK, longest) < promised:
         return f"cut off: {end:.1f} s are there of {promised:.1f} s; {RESTART}"
     return None
