@@ -1,87 +1,17 @@
 """Videos: every frame, its time and the sound come through; what stands still stays still."""
 
-import json
-from collections.abc import Sequence
-from fractions import Fraction
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import files, make_photo
+from tests.video.files import av, decoded, lines, make_video, sound_of
 from tests.video.frames import moving
 from unistyle import UniStyle
-from unistyle.commands import infer
 from unistyle.video import clips
 from unistyle.video.memory import Memory
 
-av = pytest.importorskip("av", reason="videos need PyAV: pip install -e '.[video]'")
 EVERY = (0, 1, 2, 4, 7, 8)  # times of frames, as a phone records them
-
-
-def make_video(
-    path: Path,
-    pictures: Sequence[Image.Image],
-    times: Sequence[int] | None = None,
-    sound: str | None = "aac",
-    rotation: int | None = None,
-    codec: str = "libx264",
-) -> Path:
-    """A video of pictures, at times in 1/25 s, with a tone."""
-    with av.open(str(path), "w") as container:
-        picture = container.add_stream(codec, rate=25, options={"crf": "1"} if codec == "libx264" else {})
-        picture.width, picture.height = pictures[0].size
-        odd = any(side % 2 for side in pictures[0].size)
-        picture.pix_fmt = "yuv444p" if odd else "yuv420p"
-        picture.codec_context.time_base = Fraction(1, 25)
-        if rotation is not None:
-            picture.set_display_rotation(rotation)
-        other = sound and container.add_stream(sound, rate=44100, bit_rate=64_000)
-        for i, image in enumerate(pictures):
-            frame = av.VideoFrame.from_image(image)
-            frame.pts, frame.time_base = (times or range(len(pictures)))[i], Fraction(1, 25)
-            container.mux(picture.encode(frame))
-        container.mux(picture.encode(None))
-        if other:
-            wave = 8000 * np.sin(np.arange(1764 * len(pictures)) * 440 * 2 * np.pi / 44100)
-            tone = av.AudioFrame.from_ndarray(wave.astype(np.int16).repeat(2)[None], "s16", "stereo")
-            tone.rate, tone.pts = 44100, 0
-            container.mux(other.encode(tone))
-            container.mux(other.encode(None))
-    return path
-
-
-def decoded(path: Path) -> tuple[np.ndarray, list[float]]:
-    """Frames and their times in seconds."""
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]).astype(int), [
-        f.time for f in frames
-    ]
-
-
-def sound_of(path: Path) -> list[tuple]:
-    with av.open(str(path)) as container:
-        packets = [p for p in container.demux(audio=0) if p.dts is not None]
-    return [(bytes(p), p.pts * p.time_base, p.duration * p.time_base) for p in packets]
-
-
-def lines(out: Path) -> dict[str, dict]:
-    records = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
-    return {Path(record["input"]).name: record for record in records}
-
-
-@pytest.fixture
-def run(checkpoint, capsys, tmp_path):
-    """Run the command in this process: exit code, printed text, error text."""
-
-    def call(*arguments, to="stone/quarry", out=tmp_path / "out"):
-        given = [*arguments, "--to", to, "--out", out, "--checkpoint", checkpoint, "--device", "cpu"]
-        code = infer.main([str(argument) for argument in given])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

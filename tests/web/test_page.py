@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +16,12 @@ from unistyle.commands import demo as demo_command
 from unistyle.files.photos import read_photo
 from unistyle.files.samples import sample_photo
 from unistyle.web import layout
-from unistyle.web.page import OWN, STAYS, Page, gr
+from unistyle.web.page import OWN, STAYS, USUAL, Page, gr
 from unistyle.web.pictures import find, tinted
 
 ME = SimpleNamespace(session_hash="me")
 
+httpx = pytest.importorskip("httpx") if gr else None  # which Gradio brings
 needs_gradio = pytest.mark.skipif(gr is None, reason=layout.MISSING)
 
 
@@ -182,6 +184,100 @@ def test_nothing_is_kept_after_the_visit(page, model, tmp_path):
     assert sorted(Path(name).name for name in files_below(page.visits.root)) == ["a.png", "found.webp"]
     page.leave(other)
     assert list(page.visits.root.iterdir()) == []
+
+
+def other(name: str) -> SimpleNamespace:
+    """What the page has of another visitor."""
+    return SimpleNamespace(session_hash=name)
+
+
+@pytest.fixture
+def address(model, root, monkeypatch):
+    """Where the page is served from this process."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # which is put back at the end
+    monkeypatch.setattr(gr.route_utils, "GradioUploadFile", gr.route_utils.GradioUploadFile)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    blocks = layout.serve(model, root, port=port)
+    yield f"http://127.0.0.1:{port}/gradio_api"
+    blocks.close()
+
+
+def send(address: str, *files: tuple[str, bytes]) -> list[str]:
+    """Upload files as a browser does; where they lie."""
+    body = [("files", (name, data, "image/png")) for name, data in files]
+    response = httpx.post(f"{address}/upload", files=body, timeout=60)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@needs_gradio
+def test_uploads_of_equal_content_are_apart(page, address, tmp_path):
+    data = odd_photo(tmp_path / "a.png").read_bytes()
+    with ThreadPoolExecutor(6) as pool:
+        sent = [path for (path,) in pool.map(lambda _: send(address, ("a.png", data)), range(6))]
+    sent += send(address, ("a.png", data), ("b.png", data), ("a.png", data))  # and in one request
+    assert len({Path(path).parent for path in sent}) == len(sent) == 9
+    assert {Path(path).name for path in sent} == {"a.png", "b.png"}
+    for i, path in enumerate(sent):
+        page.look(other(str(i)), path)
+        page.leave(other(str(i)))  # each is gone before the next is looked at
+    assert [name for name in files_below(page.visits.root) if "a.png" in name or "b.png" in name] == []
+
+
+@needs_gradio
+def test_visitors_who_drop_the_same_file_have_each_their_own(page, tmp_path):
+    """Also where both name one place, as Gradio would have it."""
+    path = odd_photo(tmp_path / "a.png")
+    names = [other(str(i)) for i in range(3)]
+    sent = [upload(page, path) for _ in names]
+    assert len(set(sent)) == 1
+    mine = [page.look(who, place)[0] for who, place in zip(names, sent, strict=True)]
+    assert len(set(mine)) == 3
+    assert all(Path(each).read_bytes() == path.read_bytes() for each in mine)
+    page.leave(names[0])
+    choices = ["stone"] * len(page.model.materials)
+    assert Path(page.restyle(names[1], 1, 1, 1, False, *choices)[1]).is_file()
+    for who in names[1:]:
+        page.leave(who)
+    assert list(page.visits.root.iterdir()) == []
+    with pytest.raises(gr.Error, match="drop it again"):
+        page.look(names[0], sent[0])
+
+
+@needs_gradio
+def test_the_same_file_as_photo_and_style(page, tmp_path):
+    path = odd_photo(tmp_path / "a.png")
+    sent = upload(page, path)
+    page.look(ME, sent)
+    page.take_style(ME, sent)
+    page.look(other("you"), sent)
+    choices = [OWN] * len(page.model.materials)
+    assert Path(page.restyle(ME, 1, 1, 1, False, *choices)[1]).is_file()
+
+
+@needs_gradio
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_a_field_that_was_emptied_is_as_at_first(page, tmp_path, empty):
+    look(page, odd_photo(tmp_path / "a.png"))
+    choices = ["stone"] * len(page.model.materials)
+    numbers = [None if i == empty else 1 for i in range(3)]
+    wanted = Image.open(page.restyle(ME, 1, 1, 1, False, *choices)[1])
+    wanted.load()
+    np.testing.assert_array_equal(Image.open(page.restyle(ME, *numbers, False, *choices)[1]), wanted)
+
+
+@needs_gradio
+def test_sliders_let_an_empty_field_pass_and_nothing_else(page):
+    sliders = [each for each in layout.layout(page).blocks.values() if isinstance(each, gr.Slider)]
+    assert [each.label for each in sliders] == ["Strength", "The style's own texture", "Size of that texture"]
+    for each in sliders:
+        assert each.value == USUAL
+        assert each.preprocess(None) is None
+        assert each.preprocess(0.5) == 0.5
+        for number in (-1, 5):
+            with pytest.raises(gr.Error):
+                each.preprocess(number)
 
 
 def test_what_is_missing_is_said(model, root, monkeypatch):

@@ -1,1 +1,1 @@
-"""Videos: the loop, the files, and what is kept from frame to frame."""
+"""Videos: the loop, the files, whether they are whole, and what is kept from frame to frame."""

@@ -15,10 +15,13 @@ import numpy as np
 from unistyle.errors import ImageError
 from unistyle.files.folders import VIDEO_FORMATS
 from unistyle.files.places import Place
+from unistyle.video.colors import exact, matrix, written_as
+from unistyle.video.orientation import Orientation, orientation
+from unistyle.video.whole import lack
 
 try:
     import av
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+    from av.video.reformatter import ColorRange
 except ImportError:  # the extra `video`, without which a video is refused by name
     av = None
 
@@ -27,6 +30,10 @@ MISSING = "videos need PyAV: pip install -e '.[video]'"
 # after them, as differences, can say, and a still picture stays still. With `crf` it moves by 4 of 255.
 QUALITY = {"qp": "20", "x264-params": "ipratio=4"}
 SOUND = "aac"  # where a container does not take the sound as it is
+ALPHA = (
+    "its transparency is not kept, because H.264 has none: what was hidden shows, and is restyled. For transparency, "
+    "restyle its frames as photos"
+)
 USUAL_RATE = 25  # frames per second, where a file does not say
 USUAL_SOUND = 48_000  # samples per second, where the rate of a file is one that SOUND does not take
 # Of the notes of a file.
@@ -42,11 +49,14 @@ class Clip(NamedTuple):
     height: int
     """In pixels, upright."""
 
-    turns: int
-    """Quarter turns counterclockwise that bring a frame upright."""
+    orientation: Orientation
+    """How a frame is brought upright."""
 
     frames: int | None
     """The number of frames; None: the file does not tell."""
+
+    remarks: tuple[str, ...] = ()
+    """In words, what is not read as it is."""
 
 
 class Frame(NamedTuple):
@@ -83,7 +93,7 @@ class Reader:
             raise ImageError(f"{name}: {MISSING}")
         if not path.is_file():  # to open a pipe would be to wait for its other end
             raise ImageError(f"{name}: no such file, or no regular one")
-        self.name = name
+        self.name, self.path = name, path
         self._last: int | None = None
         with _reading(name):
             self.container = av.open(str(path))
@@ -110,32 +120,55 @@ class Reader:
         return self.video.time_base or Fraction(1, 90_000)
 
     def clip(self) -> Clip:
-        """What holds for the video, by its first frame. This takes the frame out: open the file anew to read all."""
+        """What holds for the video, by its first frame. This takes packets out: open the file anew to read all. Raises
+        ImageError for a file that is cut off as well."""
         with _reading(self.name):
             frame = next(self.container.decode(self.video), None)
-        if frame is None:
-            raise ImageError(f"{self.name}: cannot be read as a video: there is not one frame in it")
-        turns = round(frame.rotation / 90) % 4
-        size = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-        return Clip(*size, turns, self.video.frames or self._expected())
+            if frame is None:
+                raise ImageError(f"{self.name}: cannot be read as a video: there is not one frame in it")
+            with av.open(str(self.path)) as anew:  # decoders take packets ahead
+                missing = lack(self.path, anew)
+        if missing:
+            raise ImageError(f"{self.name}: {missing}")
+        turned = orientation(frame)
+        size = (frame.height, frame.width) if turned.turns % 2 else (frame.width, frame.height)
+        return Clip(*size, turned, self.video.frames or self._expected(), (ALPHA,) * self._has_alpha(frame))
+
+    def _has_alpha(self, frame: "av.VideoFrame") -> bool:
+        # WebM has its alpha beside the frames, and FFmpeg's own decoders of VP8 and VP9 pass it by.
+        beside = {k.lower(): v for k, v in self.video.metadata.items()}.get("alpha_mode") == "1"
+        return beside or any(component.is_alpha for component in frame.format.components)
+
+    @property
+    def late(self) -> Fraction:
+        """When the file begins, in seconds after 0. MPEG streams begin anywhere; what counts is the time since then."""
+        return max(Fraction(0), Fraction(self.container.start_time or 0, av.time_base))
 
     def _expected(self) -> int | None:
         rate, end = self.video.average_rate, self.container.duration
         return round(end * rate / av.time_base) if rate and end else None
 
     def read(self, clip: Clip) -> Iterator:
-        """Frames (`Frame`) and the packets of sound and subtitles (`av.Packet`), in the order of the file."""
+        """Frames (`Frame`) and the packets of sound and subtitles (`av.Packet`), in the order of the file. Times count
+        from the start of the file, so that what starts late does not begin with nothing."""
+        late = self.late
         with _reading(self.name):
             for packet in self.container.demux([self.video, *self.others]):
+                if late:
+                    _earlier(packet, late)
                 if packet.stream is self.video:
                     yield from (self._frame(frame, clip) for frame in packet.decode())
                 else:
                     yield packet
 
     def _frame(self, frame: "av.VideoFrame", clip: Clip) -> Frame:
-        rgb = frame.reformat(format="rgb24", src_colorspace=_matrix(frame.colorspace),
-                             src_color_range=frame.color_range, interpolation=_exact()).to_ndarray()  # fmt: skip
-        rgb = np.ascontiguousarray(np.rot90(rgb, clip.turns))
+        try:
+            colorspace = matrix(frame.colorspace)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from error
+        rgb = frame.reformat(format="rgb24", src_colorspace=colorspace,
+                             src_color_range=frame.color_range, interpolation=exact()).to_ndarray()  # fmt: skip
+        rgb = clip.orientation.upright(rgb)
         if rgb.shape[:2] != (clip.height, clip.width):
             size = f"{rgb.shape[1]}x{rgb.shape[0]}"
             raise ImageError(
@@ -152,6 +185,15 @@ class Reader:
         return last
 
 
+def _earlier(packet: "av.Packet", seconds: Fraction) -> None:
+    """Put the times of a packet so much earlier."""
+    if packet.dts is None and packet.pts is None:  # the last packet of a stream is empty
+        return
+    by = round(seconds / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts - by
+    packet.dts = None if packet.dts is None else packet.dts - by
+
+
 class Writer:
     """Writes a file with frames of its own, and the sound and subtitles of another. `remarks` says what is not kept as
     it was."""
@@ -161,7 +203,8 @@ class Writer:
         and subtitles come along."""
         format = VIDEO_FORMATS[kind]
         self.remarks: list[str] = []
-        options = {} if format == "matroska" else {"movflags": "+faststart"}
+        # Matroska's own default would make tracks of its choice the default ones.
+        options = {"default_mode": "passthrough"} if format == "matroska" else {"movflags": "+faststart"}
         self.container = av.open(str(path), "w", format=format, container_options=options)
         self.video = self._picture(clip, like)
         self.others: dict[
@@ -188,12 +231,14 @@ class Writer:
         video.pix_fmt = "yuv444p" if clip.width % 2 or clip.height % 2 else "yuv420p"
         context.time_base = video.time_base = like.unit
         if (aspect := like.video.sample_aspect_ratio) and aspect > 0:
-            context.sample_aspect_ratio = 1 / aspect if clip.turns % 2 else aspect
+            context.sample_aspect_ratio = 1 / aspect if clip.orientation.turns % 2 else aspect
         context.color_range = ColorRange.MPEG
-        self.colorspace = like.video.codec_context.colorspace
+        source, stored = like.video.codec_context, like.video.codec_context.format
+        from_rgb = stored is not None and (stored.is_rgb or stored.has_palette)
+        self.colorspace = written_as(source.colorspace, from_rgb)
         context.colorspace = self.colorspace
-        context.color_primaries = like.video.codec_context.color_primaries
-        context.color_trc = like.video.codec_context.color_trc
+        context.color_primaries, context.color_trc = source.color_primaries, source.color_trc
+        video.disposition = like.video.disposition
         return video
 
     def _take(self, stream, kind: str) -> None:
@@ -213,13 +258,14 @@ class Writer:
                 f"sound ({name}) is written as {SOUND}, {layout}: {kind} does not take it as it is"
             )
         own.metadata.update(stream.metadata)
+        own.disposition = stream.disposition  # which of them plays by default, and which always
         self.others[stream.index] = own, copied
 
     def frame(self, frame: Frame) -> None:
         """Write the next frame, of the size of the clip."""
         picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
-        picture = picture.reformat(format=self.video.pix_fmt, dst_colorspace=_matrix(self.colorspace),
-                                   dst_color_range=ColorRange.MPEG, interpolation=_exact())  # fmt: skip
+        picture = picture.reformat(format=self.video.pix_fmt, dst_colorspace=matrix(self.colorspace),
+                                   dst_color_range=ColorRange.MPEG, interpolation=exact())  # fmt: skip
         picture.pts, picture.duration, picture.time_base = frame.start, frame.duration, frame.unit
         self.container.mux(self.video.encode(picture))
 
@@ -244,15 +290,3 @@ class Writer:
         """Write what the encoders hold back; the file is whole once it is closed after this."""
         for stream in (self.video, *(own for own, copied in self.others.values() if not copied)):
             self.container.mux(stream.encode(None))
-
-
-def _exact() -> int:
-    """The conversion between RGB and YUV that loses least, there and back: no luminance, and hardly any colour."""
-    i = Interpolation
-    return i.BICUBIC | i.ACCURATE_RND | i.FULL_CHR_H_INT | i.FULL_CHR_H_INP
-
-
-def _matrix(colorspace: int) -> "Colorspace":
-    """The colour matrix for a number of H.273, as files have it. Where a file says none, BT.601 is taken both ways."""
-    known = {1: Colorspace.ITU709, 4: Colorspace.FCC, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
-    return known.get(colorspace, Colorspace.ITU601)

@@ -103,7 +103,8 @@ class Videos:
                 for writer in writers.values():
                     open_files.enter_context(writer)
                 done = self._frames(reader, clip, mask, writers.get(job.output), writers.get(job.mask_output))
-        return done._replace(remarks=[remark for writer in writers.values() for remark in writer.remarks])
+        remarks = [*clip.remarks, *(remark for writer in writers.values() for remark in writer.remarks)]
+        return done._replace(remarks=remarks)
 
     def _frames(
         self, reader: Reader, clip: Clip, mask: Image.Image | None, image: Writer | None, masks: Writer | None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from unistyle.errors import UsageError
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.web.page import OWN, STAYS, Page, gr, visible
+from unistyle.web.page import OWN, STAYS, Page, gr, separate_uploads, slider, visible
 
 MISSING = "the page needs Gradio: pip install -e '.[demo]'"
 MAX_FILE = "50mb"  # of an upload
@@ -80,9 +80,9 @@ def _choices(model: UniStyle) -> _Choices:
             panel,
             [_choice(model, name, i) for i, name in enumerate(model.materials)],
             gr.File(label="Your own style photo (optional)", height=140),
-            gr.Slider(0, 1, 1, step=0.05, label="Strength"),
-            gr.Slider(0, 1, 1, step=0.05, label="The style's own texture"),
-            gr.Slider(0.25, 4, 1, step=0.05, label="Size of that texture"),
+            slider(0, 1, "Strength"),
+            slider(0, 1, "The style's own texture"),
+            slider(0.25, 4, "Size of that texture"),
             gr.Checkbox(label="Keep the photo's colours, take the texture alone"),
             gr.Button("Restyle", variant="primary"),
         )
@@ -139,6 +139,7 @@ def serve(model: UniStyle, root: Path, host: str = "127.0.0.1", port: int = 7860
         raise UsageError(MISSING)
     # Fonts of the visitor's own, where Gradio's are from elsewhere.
     fonts = dict(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    separate_uploads()
     page = Page(model, root)
     blocks = layout(page).queue(max_size=20)
     private = dict(share=False, run_history=False, footer_links=[], ssr_mode=False, mcp_server=False)

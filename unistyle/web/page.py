@@ -5,6 +5,7 @@ None and `layout.serve` says so.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -28,6 +29,7 @@ except ImportError:  # the extra `demo`
 log = logging.getLogger(__name__)
 
 MAX_PIXELS = 50_000_000  # of a photo, so that one visitor does not take the memory of all
+USUAL = 1.0  # strength, structure and size of the texture
 STAYS, OWN = "", "*"  # choices that no style can be named as
 
 
@@ -80,7 +82,7 @@ class Page:
         if upload is None:
             visit.remove("photo")
             return gr.skip()
-        path = visit.take(upload, "photo")
+        path = self.visits.take(request.session_hash, upload, "photo")
         photo = preview(read(path, self.max_pixels))
         found = self.find(self.model, photo)
         visit.photo = path
@@ -101,7 +103,7 @@ class Page:
         if upload is None:
             visit.remove("style")
             return gr.skip()
-        path = visit.take(upload, "style")
+        path = self.visits.take(request.session_hash, upload, "style")
         read(path, self.max_pixels)
         visit.style = path
         return str(path)
@@ -110,19 +112,21 @@ class Page:
     def restyle(
         self,
         request: "gr.Request",
-        strength: float,
-        structure: float,
-        texture_scale: float,
+        strength: float | None,
+        structure: float | None,
+        texture_scale: float | None,
         keep: bool,
         *choices: str,
     ):
-        """Gives the photo before and after, and the files of the result and of its mask."""
+        """Gives the photo before and after, and the files of the result and of its mask. A number that is None, because
+        its field was emptied, is USUAL."""
         visit = self.visits[request.session_hash]
         if visit.photo is None or not visit.photo.is_file():
             raise ValueError("There is no photo; drop one first. After an hour it is removed")
         styles = self._styles(choices, visit)
         photo = read(visit.photo, self.max_pixels)
-        look: dict = dict(strength=strength, structure=structure, texture_scale=texture_scale)
+        numbers = dict(strength=strength, structure=structure, texture_scale=texture_scale)
+        look: dict = {name: USUAL if number is None else number for name, number in numbers.items()}
         result = self.model.restyle(photo, styles, **look, color="keep" if keep else "style")
         folder, stem = visit.renew("result"), visit.photo.stem
         files = folder / f"{stem}-restyled.png", folder / f"{stem}-mask.png"
@@ -152,6 +156,29 @@ class Page:
     def leave(self, request: "gr.Request") -> None:
         """The browser has left the page."""
         self.visits.end(request.session_hash)
+
+
+def slider(low: float, high: float, label: str) -> "gr.Slider":
+    """A slider that is at USUAL first, and gives None where the field beside it was emptied."""
+    made = gr.Slider(low, high, USUAL, step=0.05, label=label)
+    check = made.preprocess  # which fails where there is no number
+    made.preprocess = lambda number: None if number is None else check(number)
+    return made
+
+
+def separate_uploads() -> None:
+    """Have each upload lie at an address of its own.
+
+    Gradio names the folder of an upload by its content. Visitors who dropped the same photo would then share a file,
+    and lose it with the first of them.
+    """
+
+    class Upload(gr.route_utils.GradioUploadFile):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.sha.update(secrets.token_bytes(16))  # of which the name is made, with the content after it
+
+    gr.route_utils.GradioUploadFile = Upload
 
 
 def visible(what: object) -> dict:

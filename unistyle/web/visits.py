@@ -37,17 +37,6 @@ class Visit:
         if part in self.parts:
             shutil.rmtree(self.parts.pop(part), ignore_errors=True)
 
-    def take(self, upload: str, part: str) -> Path:
-        """Move what was dropped into a part. Raises ImageError where it is gone."""
-        path = self.renew(part) / Path(upload).name
-        try:
-            Path(upload).replace(path)
-        except FileNotFoundError:
-            raise ImageError(f"{path.name}: it is no longer here; drop it again") from None
-        with suppress(OSError):  # the folder that Gradio made for it, unless it holds another
-            Path(upload).parent.rmdir()
-        return path
-
 
 class Visits:
     """The visits that are going on, by the name that the page's server has for each."""
@@ -56,16 +45,37 @@ class Visits:
         """root: the folder for all that is uploaded and made."""
         self.root = root
         self._visits: dict[str | None, Visit] = {}
+        self._taken: dict[str, Path] = {}  # what was dropped -> where it lies now
 
     def __getitem__(self, name: str | None) -> Visit:
         if name not in self._visits:
             self._visits[name] = Visit(Path(tempfile.mkdtemp(prefix="visit-", dir=self.root)))
         return self._visits[name]
 
+    def take(self, name: str | None, upload: str, part: str) -> Path:
+        """Move what was dropped into a part of a visit. Raises ImageError where it is gone."""
+        path = self[name].renew(part) / Path(upload).name
+        try:
+            Path(upload).replace(path)
+        except FileNotFoundError:
+            self._copy(upload, path)
+        self._taken[upload] = path
+        with suppress(OSError):  # the folder that Gradio made for it, unless it holds another
+            Path(upload).parent.rmdir()
+        return path
+
+    def _copy(self, upload: str, path: Path) -> None:
+        """Two visits may name one place, if what they dropped is equal: the second has what the first has taken."""
+        try:
+            shutil.copyfile(self._taken[upload], path)
+        except (KeyError, FileNotFoundError):
+            raise ImageError(f"{path.name}: it is no longer here; drop it again") from None
+
     def end(self, name: str | None) -> None:
         """Remove all that a visit has left."""
         if visit := self._visits.pop(name, None):
             shutil.rmtree(visit.folder, ignore_errors=True)
+            self._taken = {upload: path for upload, path in self._taken.items() if path.is_file()}
         for path in self.root.glob("tmp*"):  # Gradio makes an empty file for each that is dropped
             if path.is_file() and not path.stat().st_size:
                 path.unlink(missing_ok=True)
