@@ -15,6 +15,7 @@ from unistyle.commands.arguments import Commands, argument, parser_of_commands, 
 from unistyle.commands.samples import Samples, give_samples
 from unistyle.errors import UsageError
 from unistyle.evaluation.sheets import bank_sheet
+from unistyle.files.folders import own_mask
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
@@ -22,7 +23,7 @@ from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import pick
 from unistyle.styles.codes import code_space
-from unistyle.styles.exemplars import bank_of, own_mask, read_exemplars, style_folders
+from unistyle.styles.exemplars import bank_of, read_exemplars, style_folders
 
 
 @dataclass

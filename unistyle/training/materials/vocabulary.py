@@ -29,6 +29,7 @@ from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
 from unistyle.errors import ImageError, UsageError
+from unistyle.files.folders import own_mask
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
 from unistyle.files.tensors import to_tensor
@@ -36,7 +37,7 @@ from unistyle.files.writing import save_png
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.exemplars import own_mask, read_exemplar, style_folders
+from unistyle.styles.exemplars import read_exemplar, style_folders
 from unistyle.teachers.foreground import write_missing_masks
 from unistyle.training.config import check_counts
 from unistyle.training.finish import join_styles
