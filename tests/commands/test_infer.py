@@ -315,3 +315,17 @@ def test_a_run_of_an_older_version_goes_on(run, photos, tmp_path):
     (out / "manifest.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     code, printed, _ = run(photos, out=out)
     assert (code, "0 written, 2 skipped, 0 failed" in printed) == (0, True)
+
+
+@pytest.mark.parametrize("to", ["STONE", "Stone/Quarry", "stone:1,Metal:1"])
+def test_capitals_of_a_style_do_not_count(run, photos, tmp_path, to):
+    assert run(photos / "a.png", "--from", "Leather", out=tmp_path / "out", to=to)[0] == 0
+
+
+@pytest.mark.parametrize("typed", ["caf\u00e9.png", "cafe\u0301.png"])
+def test_a_style_photo_is_found_in_either_form_of_its_signs(run, photos, tmp_path, typed):
+    for name, seed in (("caf\u00e9.png", 9), ("cafe\u0301.png", 9)):
+        (tmp_path / name).unlink(missing_ok=True)
+        make_photo(64, 64, seed=seed).save(tmp_path / name)
+        assert run(photos / "a.png", out=tmp_path / "out", to=tmp_path / typed)[0] == 0
+        (tmp_path / name).unlink()

@@ -48,7 +48,7 @@ def list_materials(folder: str | Path) -> MaterialFolder:
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}: give one with one folder per material, photos inside")
-    images = {path.name: found for path in folders_in(root) if (found := list_images(path))}
+    images = {same(path.name): found for path in folders_in(root) if (found := list_images(path))}
     if not images:
         raise ValueError(
             f"{root} holds no folder with photos: give one with one folder per material, photos inside"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from unistyle.data.composing import Composer, Piece
 from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
@@ -236,6 +236,7 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     """Train the materials of the folders and write the checkpoint; returns a message for each photo that could not be
     used. Raises CheckpointError, ImageError, ValueError or OSError before anything but masks is written."""
     check_counts(config, "exemplars", "steps", "batch")
+    checkpoint_file(config.out)
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     old, known = checkpoint.network, checkpoint.network.config.materials
