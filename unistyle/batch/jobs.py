@@ -7,7 +7,7 @@ from pathlib import Path
 from unistyle.batch.inputs import Inputs, masks_for, photos_in
 from unistyle.errors import UsageError
 from unistyle.files.folders import VIDEO_FORMATS, VIDEO_SUFFIXES
-from unistyle.files.places import Place, forget_links, identity, place
+from unistyle.files.places import Place, forget, identity, place
 from unistyle.files.writing import FORMATS
 from unistyle.restyle.options import MAX_SIZE
 
@@ -80,7 +80,7 @@ def collect(
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
     folder, masks = place(out), None if mask is None else place(mask)
-    forget_links()
+    forget()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder} is a file; give a folder")
     found = photos_in([place(given) for given in inputs], folder, masks)

@@ -48,14 +48,17 @@ def _compared(job: Job, before: dict) -> tuple[Job, dict[str, tuple]]:
     if before.get("status") == "failed":
         return replace(job, anew=True), {}
     then, now = before.get("read") or {}, inputs_of(job)
-    changed = {name for name in then.keys() & now if _content(then[name]) != _content(now[name])}
+    changed = {name for name in then.keys() & now if _differ(then[name], now[name])}
     places = {name: tuple((each[name] or {}).get("place") for each in (then, now)) for name in changed}
     others = {name: (a, b) for name, (a, b) in places.items() if a and b and a != b}
     return replace(job, anew=bool(changed), read=then or now), others
 
 
-def _content(about: dict | None) -> tuple | None:
-    return None if about is None else (about.get("size"), about.get("time"))
+def _differ(then: dict | None, now: dict | None) -> bool:
+    """Whether two inputs are of different content, by what is known of both."""
+    if then is None or now is None or ("size" in then) != ("size" in now):
+        return then is not now
+    return any(then.get(k) != now.get(k) for k in ("size", "time") if None not in (then.get(k), now.get(k)))
 
 
 def _refusal(manifest: Manifest, differing: dict[str, tuple]) -> str:

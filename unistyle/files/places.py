@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -50,10 +51,15 @@ def search(folder: Place) -> tuple[list[Place], list[str]]:
     folders are passed by, and so are folders of other programs."""
     if not isinstance(folder, UPath):
         return walk(folder)  # type: ignore[return-value]  # a list of paths is a list of places
-    names = (
-        name for name in sorted(_names(folder)) if not any(map(passed_by, filter(None, name.split("/"))))
-    )
-    return [folder.joinpath(name) for name in names], []
+    found = {
+        folder.joinpath(name): about for name, about in sorted(_names(folder).items()) if not _hidden(name)
+    }
+    _listed.update({str(path): _stamp_of(about) for path, about in found.items()})
+    return list(found), []
+
+
+def _hidden(name: str) -> bool:
+    return any(map(passed_by, filter(None, name.split("/"))))
 
 
 def present(folder: Place) -> Callable[[Place], bool]:
@@ -65,10 +71,12 @@ def present(folder: Place) -> Callable[[Place], bool]:
     return lambda path: relative(path, folder) in names
 
 
-def _names(folder: UPath) -> list[str]:
-    """Paths of the files of an address, relative to it."""
+def _names(folder: UPath) -> dict[str, dict]:
+    """The files of an address: path relative to it -> what the file system says of the file."""
     root = folder.path.rstrip("/") + "/"
-    return [path.removeprefix(root) for path in map(_absolute(root), folder.fs.find(folder.path))]
+    absolute = _absolute(root)
+    found = folder.fs.find(folder.path, detail=True)
+    return {absolute(path).removeprefix(root): about for path, about in found.items()}
 
 
 def _absolute(root: str):
@@ -87,11 +95,19 @@ def relative(path: Place, folder: Place) -> str:
 
 
 _real = cache(os.path.realpath)  # of folders, which may hold a million photos
-forget_links = _real.cache_clear
+_listed: dict[
+    str, dict[str, object]
+] = {}  # stamps of files at addresses, so that nobody asks for each by itself
+
+
+def forget() -> None:
+    """Forget where links lead and which stamps files have. Every run begins with it."""
+    _real.cache_clear()
+    _listed.clear()
 
 
 def identity(path: Place) -> str:
-    """The one name of a file or folder, behind all links. Folders are looked up once until `forget_links` is called.
+    """The one name of a file or folder, behind all links. Folders are looked up once until `forget` is called.
 
     Links that are folders are resolved once for each folder, so that a file takes 3.0 us; its own `realpath` takes
     9.8 us (20,000 files in one folder). `os.stat` takes 2.5 us, but it takes hard links for one file, which they are
@@ -116,15 +132,24 @@ def folder_of(path: Place) -> str:
 
 def stamp(path: Place) -> dict[str, object] | None:
     """What tells one content of a file from another without reading it: its size in bytes and the time of its last
-    change, of addresses also what their file system says in place of a time. None where there is no such file."""
+    change, of addresses what their file system says in place of a time. None where there is no such file."""
+    if _listed and (listed := _listed.get(str(path))):
+        return listed
     try:
         if not isinstance(path, UPath):
             about = os.stat(path)  # noqa: PTH116  (half of the time that `Path.stat` takes)
             return {"size": about.st_size, "time": about.st_mtime_ns}
-        info = path.fs.info(path.path)
+        return _stamp_of(path.fs.info(path.path))
     except Exception:  # file systems have errors of their own
         return None
+
+
+def _stamp_of(info: dict) -> dict[str, object]:
     time = next((info[name] for name in TIMES if info.get(name) is not None), None)
+    if isinstance(time, datetime):  # of some in a listing, and as a number for a single file
+        time = time.timestamp()
+    if isinstance(time, float):
+        time = round(time, 3)
     return {"size": info.get("size"), "time": None if time is None else str(time)}
 
 

@@ -35,4 +35,4 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 
 def exemplar_name(stem: str) -> str:
     """The name of the exemplar that a photo `stem.jpg` becomes: what a name cannot hold is replaced by `-`."""
-    return RESERVED.sub("-", stem).strip() or "photo"
+    return RESERVED.sub("-", same(stem)).strip() or "photo"
