@@ -202,3 +202,17 @@ def test_results_of_before_inputs_were_recorded_are_skipped(run, photos):
     os.utime(photos / "a.png", (1, 1))  # from then on they are known
     assert "1 written, 1 skipped" in run(photos, "--out", "o")[1]
     assert len(records("o")) == 2
+
+
+def test_what_is_found_is_found_anew_where_the_photo_is_another(run, photos, checkpoint, capsys):
+    given = ["photos", "--find-only", "--checkpoint", str(checkpoint), "--device", "cpu", "--out", "o"]
+    assert infer.main(given) == 0
+    make_photo(40, 50, seed=9).save(photos / "a.png")
+    assert infer.main(given) == 0
+    assert "1 written, 1 skipped" in capsys.readouterr().out
+    assert infer.main(given) == 0
+    assert "0 written, 2 skipped" in capsys.readouterr().out
+    Path("o/legend.txt").write_text("0 other\n1 felt\n")  # of another checkpoint
+    assert infer.main(given) == 2
+    assert "the pictures in o are of other materials" in capsys.readouterr().err
+    assert infer.main([*given, "--overwrite"]) == 0
