@@ -182,11 +182,17 @@ def extra_of(error: ImportError) -> str:
 
 
 def read_settings(kind: type[Settings], program: str, argv: Sequence[str] | None) -> Settings:
-    """Settings of a dataclass, which may hold others, from `--config FILE.yaml` and dotted flags. An unknown key or a
-    wrong type ends with its name and exit code 2."""
+    """Settings of a dataclass, which may hold others, from `--config FILE.yaml` and dotted flags. An unknown key, a
+    wrong type or an empty text (`text`) ends with its name and exit code 2."""
     parser = settings_parser(kind, program)
     settings = parser.parse_args(argv)
     settings.pop("config", None)
+    for name, value in settings.items():
+        if any(
+            isinstance(each, str) and not each.strip()
+            for each in (value if isinstance(value, list) else [value])
+        ):
+            parser.error(f"argument --{name}: got an empty text; give a value (is a variable not set?)")
     return kind(**parser.instantiate(settings).as_dict())
 
 
