@@ -103,3 +103,11 @@ def test_folders_of_other_programs_are_no_materials(tmp_path):
         picture(tmp_path / name)
     assert materials_of(tmp_path) == ("stone",)
     assert len(material_photos(tmp_path)) == 1
+
+
+def test_lines_of_a_split_that_name_no_photo_are_said(tmp_path):
+    for name in ("stone/1", "stone/2"):
+        picture(tmp_path / "image" / f"{name}.png")
+    (tmp_path / "split.txt").write_text("stone/1.png\nstone/3\nslate/1\n")
+    with pytest.warns(UserWarning, match=r"split\.txt names 2 photos that are not in .*, such as slate/1"):
+        assert [p.path.name for p in material_photos(tmp_path / "image", tmp_path / "split.txt")] == ["1.png"]

@@ -4,6 +4,7 @@ The mask of a photo is `STEM.mask.*` beside it; where there is none, that of a f
 """
 
 import codecs
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,16 +71,23 @@ def material_photos(
 ) -> list[LabelledPhoto]:
     """Photos of the material folders, each with the mask beside it or `masks/MATERIAL/STEM.png`.
 
-    split: a file with one line `MATERIAL/STEM` for each photo to take; None takes all. Raises what `list_materials`
-    does, FileNotFoundError where there is no such file, and ValueError where it names none of the photos.
+    split: a file with one line `MATERIAL/STEM` for each photo to take, with or without its ending; None takes all.
+    Warns of lines that name no photo. Raises what `list_materials` does, FileNotFoundError where there is no such file,
+    and ValueError where it names none of the photos.
     """
     materials, wanted = _listed(folder), _read_split(split) if split else None
-    photos = [
-        LabelledPhoto(path, _mask_of(path, masks, f"{name}/{path.stem}.png"), label)
-        for label, (name, paths) in enumerate(materials.images.items())
-        for path in paths
-        if wanted is None or same(f"{name}/{path.stem}") in wanted
-    ]
+    photos, named = [], set()
+    for label, (name, paths) in enumerate(materials.images.items()):
+        for path in paths:
+            own = {same(f"{name}/{path.stem}"), same(f"{name}/{path.name}")}
+            if wanted is None or own & wanted:
+                photos.append(LabelledPhoto(path, _mask_of(path, masks, f"{name}/{path.stem}.png"), label))
+                named |= own
+    if wanted and photos and (missing := sorted(wanted - named)):
+        warnings.warn(
+            f"{split} names {len(missing)} photos that are not in {materials.root}, such as {missing[0]}",
+            stacklevel=2,
+        )
     if not photos:
         raise ValueError(
             f"{split} names none of the photos in {materials.root}: wanted one line MATERIAL/STEM for each photo, "
@@ -97,7 +105,7 @@ def _read_split(path: str | Path) -> set[str]:
         text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text: wanted one line MATERIAL/STEM for each photo") from error
-    return {same(line.strip().replace("\\", "/")) for line in text.splitlines()}
+    return {same(line.strip().replace("\\", "/")) for line in text.splitlines() if line.strip()}
 
 
 def _mask_of(photo: Path, masks: str | Path | None, name: str) -> Path | None:
