@@ -1,9 +1,12 @@
 """The checkpoint: a round trip, and a clear error for everything that is not one."""
 
 import pickle
+import socket
+import time
 import unicodedata
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors import safe_open
@@ -277,3 +280,19 @@ def test_names_of_styles_count_in_any_form_of_their_signs_and_capitals():
     assert again.find("Stone") == again.find("stone") == [1]
     assert bank.renamed(nfd, "Tea").find("tea") == [0]
     assert bank.without("stone", nfc).styles == ["wood", "WOOD"]
+
+
+def test_nobody_waits_for_a_hub_that_cannot_be_reached(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    monkeypatch.setattr("unistyle.checkpoint.checkpoint.getproxies", dict)
+    start = time.monotonic()
+    with pytest.raises(
+        CheckpointError, match="nobody/nothing: no such file or folder here, and as a hub id it gave"
+    ):
+        load_checkpoint("nobody/nothing")
+    assert time.monotonic() - start < 5
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -8,11 +8,14 @@ The header's metadata holds `format`, `version`, and as JSON `config` (NetworkCo
 import difflib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
@@ -196,10 +199,27 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
             f"{source}: no such file or folder; give a .safetensors file, a folder or a hub id"
         )
     try:
-        return Path(huggingface_hub.hf_hub_download(str(source), FILE_NAME, revision=revision))
+        with _no_waiting():
+            return Path(huggingface_hub.hf_hub_download(str(source), FILE_NAME, revision=revision))
     except (HfHubHTTPError, HFValidationError, EntryNotFoundError, OSError) as error:
         reason = f"no such file or folder here, and as a hub id it gave: {error}"
         raise CheckpointError(f"{source}: {reason}") from error
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Have the hub's client look into its cache alone where there is no way to the hub: it would try for half a
+    minute."""
+    constants, before = huggingface_hub.constants, huggingface_hub.constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():  # which may know the way
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _near(path: Path) -> str:
