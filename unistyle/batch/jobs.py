@@ -61,6 +61,9 @@ class Search:
     problems: list[str]
     """One message for each folder that could not be searched."""
 
+    left_alone: int = 0
+    """The number of masks beside photos that are not used."""
+
 
 def collect(
     inputs: Sequence[str | Path],
@@ -93,7 +96,8 @@ def collect(
         Job(source, folder / (_stem(source, name) + _suffix(source, format)), mask)
         for (source, name), mask in zip(found.photos, own, strict=True)
     ]
-    return Search(_checked(jobs, save_mask, found.above), found.others, found.problems)
+    left_alone = 0 if beside or masks is not None else len(found.beside)
+    return Search(_checked(jobs, save_mask, found.above), found.others, found.problems, left_alone)
 
 
 def _nothing(inputs: Sequence[str | Path], found: Inputs, out: Place) -> str:

@@ -212,6 +212,8 @@ def _remarks(found: Search, left: list[Job], given: bool) -> Iterator[str]:
     """What a run does of which nobody has told it. given: masks are."""
     if masks := 0 if given else sum(job.mask is not None for job in found.jobs):
         yield f"{masks} masks beside their photos say what is restyled (white)"
+    if found.left_alone:
+        yield f"{found.left_alone} masks beside photos are left alone: a mask is one region for one style"
     if anew := sum(job.anew for job in left):
         yield f"{anew} results are made anew: their photo or mask has changed since, or they failed the last time"
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from unistyle.errors import ImageError
-from unistyle.files.masks import checked
+from unistyle.files.masks import checked, usable_mask
 from unistyle.files.photos import Photo, photo_from_pil, read_photo
 from unistyle.files.places import Place
 from unistyle.network.model import SMALLEST
@@ -83,7 +83,7 @@ def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tu
     rgb = _bytes([photo.rgb for photo in photos], size)
     if masks is None:
         return Stack(rgb, visible, None)
-    grey = [checked(mask if isinstance(mask, Image.Image) else as_photo(mask)) for mask in masks]
+    grey = [checked(mask) if isinstance(mask, Image.Image | Photo) else usable_mask(mask) for mask in masks]
     if wrong := [mask.size for mask in grey if mask.size != photos[0].size]:
         raise ImageError(
             f"a mask of size {wrong[0]} for a photo of size {photos[0].size}; wanted the photo's size"
