@@ -1,8 +1,12 @@
 """The checkpoint: a round trip, and a clear error for everything that is not one."""
 
 import pickle
+import socket
+import time
+import unicodedata
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors import safe_open
@@ -12,6 +16,7 @@ from unistyle.checkpoint.checkpoint import FILE_NAME, Checkpoint, load_checkpoin
 from unistyle.checkpoint.header import network_config
 from unistyle.checkpoint.tensors import VERSION
 from unistyle.errors import CheckpointError, UnknownNameError
+from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
 
@@ -196,3 +201,98 @@ def test_nearest_goes_by_the_deepest_level():
     codes = torch.tensor([[100.0, 10.0, 2.0, 0.1], [180.0, 10.0, 1.0, 0.1]])
     assert nearest(own, codes, (1, 1)).tolist() == [1]
     assert nearest(codes, codes, (1, 1)).tolist() == [0, 1]
+
+
+STARTS = {
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "a web page": b"<!DOCTYPE html>\n<html lang=en><head><title>Sign in</title>",
+    "a web page, with blanks": b"\xef\xbb\xbf\n <html><body>404",
+    "a PyTorch": pickle.dumps({"a": torch.ones(2)}, protocol=2),
+    "a PyTorch, newer": b"PK\x03\x04\0\0\x08\x08",
+    "a file of weights": b"GGUF\x03\0\0\0",
+    "a packed file": b"\x1f\x8b\x08\0",
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_files_of_other_kinds_are_named(checkpoint, tmp_path, name):
+    for path in (tmp_path / "c.safetensors", tmp_path / "folder" / FILE_NAME):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(STARTS[name] + b" " * 300)
+    for source in (tmp_path / "c.safetensors", tmp_path / "folder"):
+        with pytest.raises(CheckpointError, match=f"not a safetensors file but {name.partition(',')[0]}"):
+            load_checkpoint(source)
+
+
+@pytest.mark.parametrize("size", [0x0280, 0x0380])
+def test_the_size_of_a_header_may_be_the_bytes_of_another_kind(checkpoint, tmp_path, size):
+    """Which count as such only where no header follows."""
+    header = b'{"__metadata__":{"format":"pt"}}'
+    (tmp_path / "c.safetensors").write_bytes(size.to_bytes(8, "little") + header.ljust(size))
+    with pytest.raises(CheckpointError, match="not a UniStyle checkpoint"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
+def test_a_typo_in_a_folder_that_is_here_is_no_hub_id(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints" / "materials").mkdir(parents=True)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)  # nobody asks
+    for source, near in (("checkpoints/materails", "materials"), ("checkpoints/x", "materials")):
+        with pytest.raises(
+            CheckpointError, match=rf"{source}: no such file or folder in .*Did you mean '.*{near}'"
+        ):
+            load_checkpoint(source)
+    (tmp_path / "checkpoints" / "materials" / "weights.pth").touch()
+    with pytest.raises(CheckpointError, match=r"found none, but weights\.pth"):
+        load_checkpoint("checkpoints/materials")
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.PTH", "x.bin", "x.onnx", "x.json", "x.safetensor"])
+def test_checkpoints_are_not_written_as_files_of_other_kinds(checkpoint, tmp_path, name):
+    loaded = load_checkpoint(checkpoint)
+    with pytest.raises(
+        CheckpointError, match=r"checkpoints are \.safetensors files, not .*; give x\.safetensors"
+    ):
+        save_checkpoint(tmp_path / name, loaded)
+    with pytest.raises(CheckpointError, match=r"give x\.safetensors"):
+        UniStyle(loaded, "cpu").save_pretrained(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_any_name_are_written_to(checkpoint, tmp_path):
+    loaded = load_checkpoint(checkpoint)
+    (tmp_path / "old.pth").mkdir()
+    for name in ("v1.5", "model", "old.pth"):
+        assert save_checkpoint(tmp_path / name, loaded) == tmp_path / name / FILE_NAME
+    assert save_checkpoint(tmp_path / "LOUD.SAFETENSORS", loaded) == tmp_path / "LOUD.SAFETENSORS"
+
+
+def test_names_of_styles_count_in_any_form_of_their_signs_and_capitals():
+    nfc, nfd = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    names = ((nfd, nfd), ("Stone", "Wall"), ("wood", "a"), ("WOOD", "b"))
+    bank = StyleBank(names, torch.zeros(4, 3))
+    assert bank.find(nfc) == bank.find(nfd) == bank.find(f"{nfd}/{nfc}") == bank.find("CAF\u00c9") == [0]
+    assert bank.find("stone") == bank.find("STONE/wall") == [1]
+    assert (bank.find("wood"), bank.find("WOOD")) == ([2], [3])
+    with pytest.raises(UnknownNameError):  # either may be meant
+        bank.find("Wood")
+    again = bank.renamed("stone", "stone")
+    assert again.find("Stone") == again.find("stone") == [1]
+    assert bank.renamed(nfd, "Tea").find("tea") == [0]
+    assert bank.without("stone", nfc).styles == ["wood", "WOOD"]
+
+
+def test_nobody_waits_for_a_hub_that_cannot_be_reached(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    monkeypatch.setattr("unistyle.checkpoint.checkpoint.getproxies", dict)
+    start = time.monotonic()
+    with pytest.raises(
+        CheckpointError, match="nobody/nothing: no such file or folder here, and as a hub id it gave"
+    ):
+        load_checkpoint("nobody/nothing")
+    assert time.monotonic() - start < 5
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -140,13 +140,13 @@ def test_two_inputs_for_one_output_stop_before_any_work(run, photos, tmp_path):
     assert "a.jpg" in errors
     assert "a.png" in errors
     assert not (tmp_path / "out").exists()
-    assert run(photos / "sub", photos / "sub", out=tmp_path / "out")[0] == 2
 
 
 def test_a_mask_output_can_collide_too(run, tmp_path):
-    for name in ("a.jpg", "a.mask.jpg"):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.jpg", "sub/a.mask.jpg"):  # in another folder, so that it is no mask of the first
         make_photo().save(tmp_path / name)
-    given = (tmp_path / "a.jpg", tmp_path / "a.mask.jpg")
+    given = (tmp_path / "a.jpg", tmp_path / "sub" / "a.mask.jpg")
     assert run(*given, "--save-mask", out=tmp_path / "out")[0] == 2
     assert run(*given, out=tmp_path / "out")[0] == 0
 
@@ -315,3 +315,17 @@ def test_a_run_of_an_older_version_goes_on(run, photos, tmp_path):
     (out / "manifest.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     code, printed, _ = run(photos, out=out)
     assert (code, "0 written, 2 skipped, 0 failed" in printed) == (0, True)
+
+
+@pytest.mark.parametrize("to", ["STONE", "Stone/Quarry", "stone:1,Metal:1"])
+def test_capitals_of_a_style_do_not_count(run, photos, tmp_path, to):
+    assert run(photos / "a.png", "--from", "Leather", out=tmp_path / "out", to=to)[0] == 0
+
+
+@pytest.mark.parametrize("typed", ["caf\u00e9.png", "cafe\u0301.png"])
+def test_a_style_photo_is_found_in_either_form_of_its_signs(run, photos, tmp_path, typed):
+    for name, seed in (("caf\u00e9.png", 9), ("cafe\u0301.png", 9)):
+        (tmp_path / name).unlink(missing_ok=True)
+        make_photo(64, 64, seed=seed).save(tmp_path / name)
+        assert run(photos / "a.png", out=tmp_path / "out", to=tmp_path / typed)[0] == 0
+        (tmp_path / name).unlink()

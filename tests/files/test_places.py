@@ -11,8 +11,9 @@ from PIL import Image
 
 import unistyle.batch.manifest
 from tests.helpers import make_photo
+from unistyle.batch.jobs import collect
 from unistyle.commands import infer
-from unistyle.files.places import is_local, place, remove_leftovers, search
+from unistyle.files.places import forget, is_local, place, remove_leftovers, search, stamp
 
 
 @pytest.fixture
@@ -149,3 +150,38 @@ def test_only_old_temporary_files_are_removed(tmp_path):
     os.utime(other, (0, 0))
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([new, other])
+
+
+def test_another_photo_mask_or_style_at_an_address_is_noticed(run, root):
+    given = (f"{root}/photos", "--mask", f"{root}/masks", "--out", f"{root}/out")
+    assert run(*given)[0] == 0
+    assert "0 written, 3 skipped" in run(*given)[1]
+    with fsspec.open(f"{root}/photos/sub/b.png", "wb") as file:
+        make_photo(seed=9).save(file, "PNG")
+    assert "1 written, 2 skipped" in run(*given)[1]
+    with fsspec.open(f"{root}/masks/a.png", "wb") as file:
+        Image.new("L", (64, 48), 255).save(file, "PNG")
+    assert "1 written, 2 skipped" in run(*given)[1]
+    assert "styles was" in run(*given, to="metal")[2]
+
+
+def test_stamps_of_a_listing_are_those_of_single_files(root, monkeypatch):
+    """So that a run asks for all photos at once, and what it notes is what another one finds."""
+    listed = {path: stamp(path) for path in search(place(f"{root}/photos"))[0]}
+    forget()
+    assert {path: stamp(path) for path in listed} == listed
+    assert all(each["size"] and each["time"] for each in listed.values())
+    search(place(f"{root}/photos"))
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "info", None)
+    assert {path: stamp(path) for path in listed} == listed
+    assert stamp(place(f"{root}/photos/none.png")) is None
+
+
+def test_folders_of_other_programs_at_addresses_are_passed_by(root):
+    for name in ("@eaDir/a.png/THUMB.png", "sub/__MACOSX/a.png"):
+        with fsspec.open(f"{root}/photos/{name}", "wb") as file:
+            make_photo().save(file, "PNG")
+    with fsspec.open(f"{root}/photos/scan", "wb") as file:
+        make_photo().save(file, "PNG")
+    found = collect([f"{root}/photos"], f"{root}/out")
+    assert [job.source.name for job in found.jobs] == ["a.png", "scan", "b.png", "c.png"]

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from tests.helpers import make_photo
 from tests.styles.making import exemplars_of, half_mask, photo_of, save
 from unistyle.errors import ImageError, StyleError
-from unistyle.styles.exemplars import bank_of, read_exemplar, read_exemplars, style_folders
+from unistyle.styles.exemplars import bank_of, exemplar_names, read_exemplar, read_exemplars, style_folders
 from unistyle.styles.samples import swatch_of
 
 
@@ -142,6 +142,33 @@ def test_unusable_masks(network, tmp_path):
     photo.putalpha(0)
     with pytest.raises(ImageError, match=r"what is opaque covers 0.0 % of it"):
         read_exemplar(network, "rust", save(photo, path))
+
+
+def test_a_picture_of_labels_is_no_mask(network, tmp_path):
+    path = photo_of(tmp_path, "a.png")
+    save(half_mask((80, 72)).point(lambda value: value // 255), tmp_path / "a.mask.png")
+    with pytest.raises(ImageError, match=r"a.mask.png: the mask is all but black: values 0 to 1 of 255"):
+        read_exemplar(network, "rust", path)
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("a.png", "a.mask.tif"),
+        ("a.png", "a.mask.PNG"),
+        ("a.b.jpg", "a.b.mask.webp"),
+        ("caf\u00e9.png", "cafe\u0301.mask.png"),
+    ],
+)
+def test_a_mask_may_be_of_any_format_and_form(network, tmp_path, photo, mask):
+    path = photo_of(tmp_path, photo)
+    save(half_mask((80, 72)), tmp_path / mask)
+    assert 0.4 < read_exemplar(network, "rust", path).region.mean() < 0.6
+
+
+def test_exemplars_whose_names_look_alike_have_two_names():
+    names = exemplar_names([("rust", Path("caf\u00e9.png")), ("rust", Path("cafe\u0301.png"))])
+    assert names == (("rust", "caf\u00e9"), ("rust", "caf\u00e9-2"))
 
 
 def test_a_name_as_long_as_a_file_system_takes(network, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import make_photo
 from tests.styles.making import half_mask, photo_of, save
 from unistyle.errors import StyleError
 from unistyle.styles.exemplars import style_folders
@@ -98,3 +99,27 @@ def test_folders_whose_name_no_style_can_have(tmp_path, name, reason):
     for folder in (tmp_path / "styles", tmp_path / "styles" / name):
         with pytest.raises(StyleError, match=re.escape(str(tmp_path / "styles" / name)) + f": .*{reason}"):
             style_folders(folder)
+
+
+@pytest.mark.parametrize("folder", ["@eaDir/rust/a.png", "__MACOSX/rust", "#recycle", "rust/@eaDir/a.png"])
+def test_folders_of_other_programs_are_no_styles(tmp_path, folder):
+    photo_of(tmp_path, "rust/a.png")
+    photo_of(tmp_path, f"{folder}/thumb.png")
+    (tmp_path / "__MACOSX" / "empty").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "rust" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    assert names(style_folders(tmp_path)) == {"rust": ["a.png"]}
+
+
+@pytest.mark.parametrize("ending", ["HIF", "jpe", "dib", "apng", "pnm", "j2k", ""])
+def test_style_photos_of_rare_endings_and_of_none(tmp_path, ending):
+    make_photo(64, 64).save(tmp_path / "a.png")
+    name = f"a.{ending}" if ending else "a"
+    (tmp_path / "rust").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "rust" / name)
+    assert names(style_folders(tmp_path)) == {"rust": [name]}
+
+
+def test_a_style_is_called_by_the_one_form_of_its_signs(tmp_path):
+    photo_of(tmp_path, "cafe\u0301/a.png")
+    assert list(style_folders(tmp_path)) == ["caf\u00e9"]
+    assert list(style_folders(tmp_path / "cafe\u0301")) == ["caf\u00e9"]

@@ -1,17 +1,13 @@
 """Which photo becomes which file, settled before any work starts."""
 
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from PIL import Image
-
+from unistyle.batch.inputs import Inputs, masks_for, photos_in
 from unistyle.errors import UsageError
-from unistyle.files.folders import SUFFIXES, VIDEO_FORMATS, VIDEO_SUFFIXES
-from unistyle.files.places import Place, is_local, place, relative, search
+from unistyle.files.folders import VIDEO_FORMATS, VIDEO_SUFFIXES
+from unistyle.files.places import Place, forget, identity, place
 from unistyle.files.writing import FORMATS
 from unistyle.restyle.options import MAX_SIZE
 
@@ -29,7 +25,13 @@ class Job:
     """The file that it becomes."""
 
     mask: Place | None = None
-    """The given mask; None: it has none."""
+    """Its mask, which was given or lies beside it; None: it has none."""
+
+    anew: bool = False
+    """The results that exist are of before, and are replaced."""
+
+    read: dict | None = None
+    """What `photo` and `mask` were when work on them began, as `inputs_of` says it."""
 
     @property
     def mask_output(self) -> Place:
@@ -59,6 +61,9 @@ class Search:
     problems: list[str]
     """One message for each folder that could not be searched."""
 
+    left_alone: int = 0
+    """The number of masks beside photos that are not used."""
+
 
 def collect(
     inputs: Sequence[str | Path],
@@ -66,37 +71,52 @@ def collect(
     mask: str | Path | None = None,
     save_mask: bool = False,
     format: str = "png",
+    beside: bool = True,
 ) -> Search:
     """The jobs of input files and folders, which may be addresses of fsspec.
 
     A photo of a folder becomes `out/<its path in the folder>/<stem>.png`, and a photo given by itself becomes
-    `out/<stem>.png`. A video keeps its suffix where that is one of VIDEO_FORMATS, and gets `.mp4` otherwise.
-    mask: a file, or a folder of masks with the photos' relative paths or stems (`<stem>.mask.*` before `<stem>.*`).
-    save_mask: masks are written too. format: one of FORMATS, for the results of photos.
+    `out/<stem>.png`. A video keeps its suffix where that is one of VIDEO_FORMATS, and gets `.mp4` otherwise. What is
+    given twice is done once. mask: a file, or a folder of masks with the photos' relative paths or stems
+    (`<stem>.mask.*` before `<stem>.*`). beside: without it, masks `<stem>.mask.*` beside the photos are theirs; they
+    are no photos in any case. save_mask: masks are written too. format: one of FORMATS, for the results of photos.
     Raises UsageError for an input that is not there, and where a file would be written twice or over an input.
     """
-    folder = place(out)
-    _real.cache_clear()
+    folder, masks = place(out), None if mask is None else place(mask)
+    forget()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder} is a file; give a folder")
-    photos, others, problems = _photos([place(given) for given in inputs], folder)
-    if not photos:
-        raise UsageError(
-            f"no image in {', '.join(map(str, inputs))} ({others} other files); give photos or folders of them"
-            + "".join(f"\n{problem}" for problem in problems)
-        )
-    masks = _masks(None if mask is None else place(mask), [name for _, name in photos])
+    found = photos_in([place(given) for given in inputs], folder, masks)
+    if not found.photos:
+        raise UsageError(_nothing(inputs, found, folder))
+    own = [found.beside.get(source) if beside else None for source, _ in found.photos]
+    if masks is not None:
+        own = masks_for(masks, found.photos)
     jobs = [
-        Job(source, folder / (name.removesuffix(source.suffix) + _suffix(source, format)), own)
-        for (source, name), own in zip(photos, masks, strict=True)
+        Job(source, folder / (_stem(source, name) + _suffix(source, format)), mask)
+        for (source, name), mask in zip(found.photos, own, strict=True)
     ]
-    _check_conflicts(jobs, save_mask)
-    return Search(jobs, others, problems)
+    left_alone = 0 if beside or masks is not None else len(found.beside)
+    return Search(_checked(jobs, save_mask, found.above), found.others, found.problems, left_alone)
+
+
+def _nothing(inputs: Sequence[str | Path], found: Inputs, out: Place) -> str:
+    """Why there is nothing to do."""
+    others = f"{found.others} other files" + f", {found.results} in --out {out}" * bool(found.results)
+    problems = "".join(f"\n{problem}" for problem in found.problems)
+    return f"no image in {', '.join(map(str, inputs))} ({others}); give photos or folders of them{problems}"
 
 
 def is_video(path: Place) -> bool:
     """Whether a file is a video, by its suffix."""
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _stem(source: Place, name: str) -> str:
+    """The name of a photo less its ending. What only looks like one stays: of `5.6.2024` and `7.6.2024` it is all
+    that tells them apart."""
+    ending = source.suffix
+    return name.removesuffix(ending) if ending[1:2].isalpha() else name
 
 
 def _suffix(source: Place, format: str) -> str:
@@ -106,115 +126,40 @@ def _suffix(source: Place, format: str) -> str:
     return suffix if (suffix := source.suffix.lower()) in VIDEO_FORMATS else ".mp4"
 
 
-def _photos(inputs: list[Place], out: Place) -> tuple[list[tuple[Place, str]], int, list[str]]:
-    """Photos and videos with their names below the folder that they were found in, the number of other files,
-    problems."""
-    photos: list[tuple[Place, str]] = []
-    problems: list[str] = []
-    others = 0
-    for given in inputs:
-        if given.is_dir():
-            files, unsearched = search(given)
-            own = _outside(files, given, out)
-            images = [path for path in own if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]
-            photos += [(path, relative(path, given)) for path in images]
-            others, problems = others + len(own) - len(images), problems + unsearched
-        elif not given.exists() and not (is_local(given) and given.is_symlink()):
-            raise UsageError(f"no such file or folder: {given}")
-        elif given.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES or _is_image(given):
-            photos.append((given, given.name))
-        else:
-            others += 1
-    return photos, others, problems
-
-
-def _outside(files: list[Place], folder: Place, out: Place) -> list[Place]:
-    """Files of a folder less those in the output folder: results of an earlier run are no inputs."""
-    if is_local(folder) != is_local(out):
-        return files
-    inside = _identity(out)
-    if inside == _identity(folder):
-        raise UsageError(
-            f"--out {out} is the folder of the photos, where results could not be told from photos; give a folder "
-            f"of its own, such as {out / 'restyled'}"
-        )
-    return [path for path in files if not f"{_folder(path)}/".startswith(f"{inside}/")]
-
-
-_real = cache(os.path.realpath)  # of folders, which may hold a million photos
-
-
-def _identity(path: Place) -> str:
-    """The one name of a file or folder, behind all links.
-
-    Links that are folders are resolved once for each folder, so that a file takes 3.0 us; its own `realpath` takes
-    9.8 us (20,000 files in one folder). `os.stat` takes 2.5 us, but it takes hard links for one file, which they are
-    not for a writer that renames, and it does not know files that are still to be written.
-    """
-    text = str(path)
-    if is_local(path) and (os.path.islink(text) or text[-1] in "./"):  # noqa: PTH114 (a million times)
-        return _real(text)
-    return f"{_folder(path)}/{text.rstrip('/').rpartition('/')[2]}"
-
-
-def _folder(path: Place) -> str:
-    """The one name of the folder of a file. Cut off the text: 0.1 us, and 1.1 us with `Path.parent`."""
-    folder = str(path).rstrip("/").rpartition("/")[0]
-    return _real(folder or path.anchor) if is_local(path) else folder
-
-
-def _is_image(path: Place) -> bool:
-    if is_local(path) and not path.is_file():  # to open a pipe would be to wait for its other end
-        return False
-    try:
-        with path.open("rb") as file, Image.open(file):
-            return True
-    except Exception:  # decoders fail in many ways; whatever cannot be opened is not an image
-        return False
-
-
-def _masks(mask: Place | None, names: list[str]) -> list[Place | None]:
-    if mask is None:
-        return [None] * len(names)
-    if mask.is_file():
-        return [mask] * len(names)
-    if not mask.is_dir():
-        raise UsageError(f"--mask {mask}: no such file or folder")
-    files = [path for path in search(mask)[0] if path.suffix.lower() in SUFFIXES]
-    by_name = {PurePosixPath(relative(path, mask)).with_suffix(""): path for path in reversed(files)}
-    photos = list(map(PurePosixPath, names))
-    stems = Counter(name.stem for name in photos)
-
-    def own(name: PurePosixPath) -> Place | None:
-        # A bare stem says which photo is meant only if no other photo has it.
-        folders = [name.parent, PurePosixPath()] if stems[name.stem] == 1 else [name.parent]
-        wanted = [folder / stem for folder in folders for stem in (f"{name.stem}.mask", name.stem)]
-        return next((by_name[name] for name in wanted if name in by_name), None)
-
-    return list(map(own, photos))
-
-
-def _check_conflicts(jobs: list[Job], save_mask: bool) -> None:
-    read = {_identity(path) for job in jobs for path in (job.source, job.mask) if path}
-    written: dict[str, Place] = {}
-    clashes = []
+def _checked(jobs: list[Job], save_mask: bool, above: Sequence[str]) -> list[Job]:
+    """The jobs less those that would do the same once more. above: folders of photos that the output folder holds.
+    Raises UsageError where a file would be written twice, over an input, or among the photos."""
+    read = {identity(path) for job in jobs for path in (job.source, job.mask) if path}
+    written: dict[str, Job] = {}
+    kept, clashes = [], []
     for job in jobs:
+        if (first := written.get(str(job.output))) and identity(first.source) == identity(job.source):
+            continue
+        kept.append(job)
         for path in job.outputs(save_mask):
-            if (first := written.setdefault(str(path), job.source)) is not job.source:
-                clashes.append(f"{first} and {job.source} would both be written to {path}")
-            if _identity(path) in read:
+            if (first := written.setdefault(str(path), job)) is not job:
+                clashes.append(f"{first.source} and {job.source} would both be written to {path}")
+            if (name := identity(path)) in read:
                 raise UsageError(
                     f"{job.source} would be written over {path}, which is read; give another --out"
                 )
+            if any(name.startswith(f"{folder}/") for folder in above):
+                raise UsageError(
+                    f"{job.source} would be written to {path}, among the photos, from which results could not be told; "
+                    "give another --out"
+                )
     if clashes:
-        more = [f"and {len(clashes) - NAMED} more such pairs"] if len(clashes) > NAMED else []
-        raise UsageError(
-            "\n".join(
-                [f"{len(clashes)} results would be written by two photos each:", *clashes[:NAMED], *more]
-            )
-            + "\nRename one of each pair, or move it to another folder; for single files give the folder that holds "
-            "both"
-        )
+        _refuse_clashes(clashes)
+    return kept
+
+
+def _refuse_clashes(clashes: list[str]) -> None:
+    more = [f"and {len(clashes) - NAMED} more such pairs"] if len(clashes) > NAMED else []
+    raise UsageError(
+        "\n".join([f"{len(clashes)} results would be written by two photos each:", *clashes[:NAMED], *more])
+        + "\nRename one of each pair, or move it to another folder; for single files give the folder that holds "
+        "both"
+    )
 
 
 @dataclass(frozen=True)
@@ -259,4 +204,5 @@ class Options:
 
     def missing(self, job: Job, exists: Callable[[Place], bool] = lambda path: path.exists()) -> list[Place]:
         """Files of a job that are still to be written. exists: tells whether a file is there."""
-        return [path for path in job.outputs(self.save_mask) if self.overwrite or not exists(path)]
+        anew = self.overwrite or job.anew
+        return [path for path in job.outputs(self.save_mask) if anew or not exists(path)]

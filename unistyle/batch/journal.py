@@ -69,7 +69,8 @@ class Journal:
             self._bar.update()
         with self._or_stop():
             self.manifest.add(
-                record(job, status, reason, seconds, self.settings, **found or {}) | (more or {})
+                record(job, self.manifest.out, status, reason, seconds, self.settings, **found or {})
+                | (more or {})
             )
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from PIL import Image
 from unistyle.batch.budget import Budget
 from unistyle.batch.jobs import Job
 from unistyle.errors import ImageError
-from unistyle.files.photos import Photo, read_mask, read_photo
+from unistyle.files.masks import usable_mask
+from unistyle.files.photos import Photo, read_photo
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Item:
     photo: Photo
 
     mask: Image.Image | None
-    """The given mask; None: it has none."""
+    """Its mask; None: it has none."""
 
     pixels: int
     """What was taken of the budget for it."""
@@ -34,9 +35,9 @@ class Waiting:
     """Photos of one thread that are in memory and wait for the network. What it leaves is given back to the budget."""
 
     def __init__(self, budget: Budget, work: Callable[[list[Item]], object]):
-        """work: what is done to photos of one size."""
+        """work: what is done to photos of one size, which all have masks or have none."""
         self.budget, self.work = budget, work
-        self._items: dict[tuple[int, int], list[Item]] = {}
+        self._items: dict[tuple, list[Item]] = {}
 
     def take(self, pixels: int) -> None:
         """Take pixels of the budget. What waits is worked off before this thread waits for memory itself."""
@@ -46,7 +47,7 @@ class Waiting:
 
     def add(self, item: Item) -> None:
         """Have a photo wait, whose pixels were taken."""
-        self._items.setdefault(item.photo.size, []).append(item)
+        self._items.setdefault((item.photo.size, item.mask is None), []).append(item)
 
     def work_off(self) -> None:
         """Work on all that waits, and give its memory back. Raises what `work` raises."""
@@ -99,7 +100,7 @@ def load(job: Job, masked: bool, take: Callable[[int], None], give: Callable[[in
         if masked and not job.mask:
             raise ImageError(f"{job.source}: no mask {job.source.stem}.* among the masks")
         photo = read_photo(job.source, admission)
-        mask = read_mask(job.mask) if job.mask else None
+        mask = usable_mask(job.mask) if job.mask else None
     except Exception as error:
         give(admission.pixels)
         raise admission.error or error from None

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
@@ -11,7 +11,7 @@ from unistyle.batch.budget import Budget
 from unistyle.batch.jobs import Job, Options
 from unistyle.batch.journal import Counts, Journal, reason, stop_if_fatal
 from unistyle.batch.loading import Item, Waiting, load
-from unistyle.batch.manifest import Manifest
+from unistyle.batch.manifest import Manifest, inputs_of
 from unistyle.batch.workers import Workers
 from unistyle.devices import cores
 from unistyle.errors import ImageError, OutputError
@@ -75,8 +75,8 @@ class Runner:
     def _process(self, jobs: list[Job]) -> None:
         """Photos of one size go in one pass."""
         with Waiting(self.budget, self._restyle) as waiting:
-            for job in jobs:
-                start = time.perf_counter()
+            for given in jobs:
+                start, job = time.perf_counter(), replace(given, read=inputs_of(given))
                 try:
                     waiting.add(load(job, self.options.masked, waiting.take, self.budget.give))
                 except ImageError as error:
@@ -86,7 +86,7 @@ class Runner:
     def _restyle(self, batch: list[Item]) -> None:
         start, o = time.perf_counter(), self.options
         photos = [item.photo for item in batch]
-        masks = [item.mask for item in batch if item.mask] if o.masked else None
+        masks = [item.mask for item in batch if item.mask] or None  # of all, or of none
         try:
             with self.slots:
                 results = self.model.restyle_batch(photos, self.plan, masks, **o.look)

@@ -1,10 +1,11 @@
 """Threads that share the pieces of some work, and how they end."""
 
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -57,6 +58,13 @@ class Workers(Generic[T]):
     def _next(self, left: Iterator[T]) -> T | None:
         with self._lock:
             return None if self._stop.is_set() else next(left, None)
+
+
+def on_interrupt(handler: Any) -> None:
+    """What Ctrl-C does, and SIGTERM, by which a scheduler ends a run. Only the main thread can set it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _finish(threads: list[threading.Thread], until: float) -> None:

@@ -5,13 +5,17 @@ The header's metadata holds `format`, `version`, and as JSON `config` (NetworkCo
 (`unistyle.checkpoint.samples`). Nothing is unpickled.
 """
 
+import difflib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
@@ -27,6 +31,25 @@ from unistyle.styles.bank import StyleBank
 
 FILE_NAME = "model.safetensors"  # inside a folder or a hub repository
 NAMER = "segmenter.name."  # in the names of its tensors
+# Endings of files in which other programs keep weights, or something else; a folder may have any other.
+OTHER_FILES = {
+    *(
+        ".pt",
+        ".pth",
+        ".bin",
+        ".ckpt",
+        ".pkl",
+        ".pickle",
+        ".h5",
+        ".npz",
+        ".onnx",
+        ".gguf",
+        ".pt2",
+        ".safetensor",
+        ".tar",
+    ),
+    *(".zip", ".gz", ".json", ".yaml", ".yml", ".txt", ".png", ".jpg", ".jpeg"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,15 +64,30 @@ class Checkpoint:
     """What its maker wrote about it, such as the recipe and the photos' terms, in values that JSON can hold."""
 
 
+def checkpoint_file(path: str | Path) -> Path:
+    """The file that a checkpoint is written to: the path itself if it ends in `.safetensors`, and otherwise
+    `model.safetensors` in the folder of that name. Raises CheckpointError for a name that is meant as a file of
+    another kind."""
+    path = Path(path)
+    if path.suffix.lower() == ".safetensors":
+        return path
+    if path.suffix.lower() in OTHER_FILES and not path.is_dir():
+        better = path.with_suffix(".safetensors").name
+        raise CheckpointError(
+            f"{path}: checkpoints are .safetensors files, not {path.suffix}; give {better}, or a folder"
+        )
+    return path / FILE_NAME
+
+
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint, half: bool | None = True) -> Path:
     """Write a checkpoint, complete or not at all; returns the file.
 
     path: a `.safetensors` file, or a folder for `model.safetensors`. half: True stores matrices and kernels in fp16,
     which halves the file; biases, norms and style codes stay in fp32, and so does a tensor that fp16 cannot hold.
-    None stores in fp16 only what it holds exactly, so that what was read from a file goes back as it was.
+    None stores in fp16 only what it holds exactly, so that what was read from a file goes back as it was. Raises
+    CheckpointError for a path that `checkpoint_file` refuses.
     """
-    path = Path(path)
-    path = path if path.suffix == ".safetensors" else path / FILE_NAME
+    path = checkpoint_file(path)
     state, bank = plain_state(checkpoint.network), checkpoint.bank
     tensors = {f"network.{name}": _stored(value, half) for name, value in state.items()}
     tensors["bank.codes"] = _stored(bank.codes.float(), half=False)
@@ -152,15 +190,46 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         return path
     if path.is_dir():
         return _in_folder(path)
+    if (
+        path.parent.is_dir() and len(path.parts) > 1
+    ):  # of what is in a folder that is here, the hub knows nothing
+        raise CheckpointError(f"{source}: no such file or folder{_near(path)}")
     if path.suffix == ".safetensors" or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         raise CheckpointError(
             f"{source}: no such file or folder; give a .safetensors file, a folder or a hub id"
         )
     try:
-        return Path(huggingface_hub.hf_hub_download(str(source), FILE_NAME, revision=revision))
+        with _no_waiting():
+            return Path(huggingface_hub.hf_hub_download(str(source), FILE_NAME, revision=revision))
     except (HfHubHTTPError, HFValidationError, EntryNotFoundError, OSError) as error:
         reason = f"no such file or folder here, and as a hub id it gave: {error}"
         raise CheckpointError(f"{source}: {reason}") from error
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Have the hub's client look into its cache alone where there is no way to the hub: it would try for half a
+    minute."""
+    constants, before = huggingface_hub.constants, huggingface_hub.constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():  # which may know the way
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _near(path: Path) -> str:
+    """What else a path may mean that is not there."""
+    names = sorted(
+        other.name for other in path.parent.iterdir() if other.is_dir() or other.suffix == ".safetensors"
+    )
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5) or names[:1]
+    found = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
+    return f" in {path.parent}, which is a folder here.{found}"
 
 
 def _in_folder(folder: Path) -> Path:
@@ -168,6 +237,7 @@ def _in_folder(folder: Path) -> Path:
     if folder / FILE_NAME in files:
         return folder / FILE_NAME
     if len(files) != 1:
-        found = ", ".join(file.name for file in files) or "none"
+        others = sorted(path.name for path in folder.iterdir() if path.suffix in OTHER_FILES)[:3]
+        found = ", ".join(file.name for file in files) or "none" + f", but {', '.join(others)}" * bool(others)
         raise CheckpointError(f"{folder}: wanted {FILE_NAME} or a single .safetensors file; found {found}")
     return files[0]

@@ -39,9 +39,10 @@ class HubFolder(
 
         half: see `save_checkpoint`. options: those of huggingface_hub's `ModelHubMixin.save_pretrained`;
         with `push_to_hub=True` the address of the commit is returned. model_card_kwargs: see `generate_model_card`.
+        Raises CheckpointError for a name that is meant as a file of another kind, such as `x.pt`.
         """
         file = save_checkpoint(path, Checkpoint(self.network, self.bank, self.notes), half)
-        if Path(path).suffix == ".safetensors":
+        if Path(path).suffix.lower() == ".safetensors":
             return file
         return super().save_pretrained(path, **options) or file
 

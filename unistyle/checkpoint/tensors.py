@@ -36,6 +36,17 @@ CHECKPOINT = Kind(
 STYLE = Kind("unistyle-style", VERSION, "UniStyle style file", "unistyle bank export", "unistyle bank merge")
 
 
+# How files of other kinds begin, what they are, and what to do.
+OTHERS = (
+    (rb"version https://git-lfs", "a Git LFS pointer, which stands for the file: git lfs pull fetches it"),
+    (rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", "a web page: fetch the file itself, not the page about it"),
+    (rb"PK\x03\x04|\x80[\x02-\x05]", "a PyTorch or zip file (.pth, .pt, .bin), which is not read, because it may "
+     "hold a program: get it as .safetensors"),
+    (rb"GGUF|\x89HDF|\x08....onnx", "a file of weights of another format: get it as .safetensors"),
+    (rb"\x1f\x8b|BZh|7z\xbc\xaf|Rar!|\xfd7zXZ|\x28\xb5\x2f\xfd", "a packed file: unpack it first"),
+)  # fmt: skip
+
+
 def write_tensors(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a file of a kind, complete or not at all; returns it."""
     metadata = {"format": kind.format, "version": str(kind.version), **metadata}
@@ -49,6 +60,7 @@ def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tens
     """Metadata and tensors of a file of a kind and of a version that this program reads. Floats become fp32; nothing is
     unpickled. Raises CheckpointError."""
     try:
+        _check_start(path)
         check_size(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -68,6 +80,17 @@ def read_tensors(path: Path, kind: Kind) -> tuple[dict[str, str], dict[str, Tens
             f"{path}: {brief(bad[0])} holds values that are not finite; the file is damaged"
         )
     return metadata, tensors
+
+
+def _check_start(path: Path) -> None:
+    """Raises CheckpointError for a file that begins as one of another kind does."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start[8:9] == b"{":  # the header of a safetensors file, whose size comes first and may be any bytes
+        return
+    what = next((what for pattern, what in OTHERS if re.match(pattern, start, re.IGNORECASE)), None)
+    if what:
+        raise CheckpointError(f"{path}: not a safetensors file but {what}")
 
 
 def is_kind(path: str | Path, kind: Kind) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from docstring_parser import parse_from_object
 
-from unistyle.errors import OutputError, ProcessLostError, UniStyleError
+from unistyle.errors import CheckpointError, OutputError, ProcessLostError, UniStyleError
 
 Settings = TypeVar("Settings")
 # A command by its name: its settings, and what carries it out and returns the exit code (None: 0).
@@ -54,18 +54,50 @@ def whole_number(low: int) -> Callable[[str], int]:
     return number(int, low, what=f"a whole number from {low} up")
 
 
+def text(given: str) -> str:
+    """The type of an argument that is a text. An empty one is refused: it comes of a variable that is not set, and
+    would stand for the current folder, or for nothing."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError(
+            f"got {given!r}, which is empty; give a value (is a variable not set?)"
+        )
+    return given
+
+
+def path(given: str) -> Path:
+    """The type of an argument that is a path; an empty one is refused as in `text`."""
+    return Path(text(given))
+
+
 def file_of(*suffixes: str) -> Callable[[str], Path]:
     """The type of an argument that is a file with one of these endings."""
 
-    def parse(text: str) -> Path:
-        path = Path(text)
-        if path.suffix not in suffixes:
+    def parse(given: str) -> Path:
+        if path(given).suffix.lower() not in suffixes:
             raise argparse.ArgumentTypeError(
-                f"got {text!r}; wanted a name that ends in {' or '.join(suffixes)}"
+                f"got {given!r}; wanted a name that ends in {' or '.join(suffixes)}"
             )
-        return path
+        return Path(given)
 
     return parse
+
+
+def png(given: str) -> Path:
+    """The type of an argument that is a PNG to write. An ending of another format is refused; without one it is a PNG
+    all the same."""
+    return path(given) if not Path(given).suffix else file_of(".png")(given)
+
+
+def checkpoint_out(given: str) -> Path:
+    """The type of an argument that is the place of a new checkpoint, so that a wrong one is refused before the work."""
+    # PyTorch comes with it, which not every command needs.
+    from unistyle.checkpoint.checkpoint import checkpoint_file
+
+    try:
+        checkpoint_file(path(given))
+    except CheckpointError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(given)
 
 
 ROWS = file_of(".csv", ".json")  # of scores
@@ -150,11 +182,17 @@ def extra_of(error: ImportError) -> str:
 
 
 def read_settings(kind: type[Settings], program: str, argv: Sequence[str] | None) -> Settings:
-    """Settings of a dataclass, which may hold others, from `--config FILE.yaml` and dotted flags. An unknown key or a
-    wrong type ends with its name and exit code 2."""
+    """Settings of a dataclass, which may hold others, from `--config FILE.yaml` and dotted flags. An unknown key, a
+    wrong type or an empty text (`text`) ends with its name and exit code 2."""
     parser = settings_parser(kind, program)
     settings = parser.parse_args(argv)
     settings.pop("config", None)
+    for name, value in settings.items():
+        if any(
+            isinstance(each, str) and not each.strip()
+            for each in (value if isinstance(value, list) else [value])
+        ):
+            parser.error(f"argument --{name}: got an empty text; give a value (is a variable not set?)")
     return kind(**parser.instantiate(settings).as_dict())
 
 
@@ -228,7 +266,8 @@ def _add(parser: argparse.ArgumentParser, each: Field, kind: Any, text: str) -> 
 
 
 def _plain(kind: Any) -> Any:
-    """What makes a value of a text: of `list[Path]`, `Path | None` and the like the plain type inside."""
-    inside = [part for part in getattr(kind, "__args__", ()) if part is not type(None)]
-    plain = _plain(inside[0]) if inside else kind
-    return plain if plain in (int, float, Path) else str
+    """What makes a value of a text: of `list[Path]`, `Path | None` and the like that of the plain type inside."""
+    plain = kind
+    while inside := [part for part in getattr(plain, "__args__", ()) if part is not type(None)]:
+        plain = inside[0]
+    return {int: int, float: float, Path: path}.get(plain, text)

@@ -11,10 +11,19 @@ from tqdm import tqdm
 from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.checkpoint.tensors import STYLE, is_kind
-from unistyle.commands.arguments import Commands, argument, parser_of_commands, run_command, whole_number
+from unistyle.commands.arguments import (
+    Commands,
+    argument,
+    checkpoint_out,
+    parser_of_commands,
+    png,
+    run_command,
+    whole_number,
+)
 from unistyle.commands.samples import Samples, give_samples
 from unistyle.errors import UsageError
 from unistyle.evaluation.sheets import bank_sheet
+from unistyle.files.folders import own_mask
 from unistyle.files.photos import read_image
 from unistyle.files.samples import sample_photo
 from unistyle.files.writing import save_png
@@ -22,7 +31,7 @@ from unistyle.restyle.pipeline import UniStyle
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import pick
 from unistyle.styles.codes import code_space
-from unistyle.styles.exemplars import bank_of, own_mask, read_exemplars, style_folders
+from unistyle.styles.exemplars import bank_of, read_exemplars, style_folders
 
 
 @dataclass
@@ -37,7 +46,7 @@ class Bank:
 class Changed(Bank):
     """What the commands take that write another checkpoint."""
 
-    out: Path = argument(metavar="FILE")
+    out: Path = argument(type=checkpoint_out, metavar="FILE")
     """The new checkpoint."""
 
 
@@ -48,7 +57,7 @@ class List(Bank):
     unistyle bank list checkpoints/unistyle-materials.safetensors --sheet styles.png
     """
 
-    sheet: Path | None = argument(None, metavar="PNG")
+    sheet: Path | None = argument(None, type=png, metavar="PNG")
     """Write a picture of every exemplar."""
     photo: str | None = argument(None, metavar="PHOTO")
     """The photo that is restyled on the sheet. Without it, a cup of coffee."""

@@ -16,6 +16,7 @@ from unistyle.commands.arguments import (
     argument,
     number,
     parser_of_commands,
+    png,
     run_command,
     whole_number,
 )
@@ -139,7 +140,7 @@ class Sheet(Evaluation):
     unistyle evaluate sheet --data DATA/fmd --out sheet.png
     """
 
-    out: Path = argument(metavar="PNG")
+    out: Path = argument(type=png, metavar="PNG")
     """The picture to write."""
     styles: list[str] | None = argument(None, nargs="+", metavar="STYLE")
     """Styles of the bank. Without it, all of them."""

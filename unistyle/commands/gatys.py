@@ -64,6 +64,8 @@ def gatys(settings: Gatys) -> None:
     several = len(settings.photo) > 1
     if several and (settings.mask or settings.out.suffix):
         raise UsageError("several photos need a folder as --out and take no --mask")
+    if settings.out.suffix.lower() not in ("", ".png"):
+        raise UsageError(f"--out {settings.out}: results are PNGs; give it the ending .png, or a folder")
     config = GatysConfig(iterations=settings.iterations, style_weight=settings.style_weight)
     device = pick_device(settings.device)
     style = read_sized(settings.style, settings.style_mask, settings.size)

@@ -5,8 +5,7 @@ import io
 import os
 import signal
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,10 +15,11 @@ from accelerate import PartialState
 
 from unistyle import __version__
 from unistyle.batch.jobs import Job, Options, Search, collect
-from unistyle.batch.manifest import Manifest
+from unistyle.batch.manifest import Manifest, styles_by_place
 from unistyle.batch.processes import agree, broadcast, connect, disconnect, gather
 from unistyle.batch.resume import to_do
 from unistyle.batch.runner import Runner
+from unistyle.batch.workers import on_interrupt
 from unistyle.checkpoint.shipped import default_checkpoint
 from unistyle.commands.arguments import argument, number, parser_of, read, run, whole_number
 from unistyle.commands.finding import find_all
@@ -94,7 +94,8 @@ class Infer:
     texture_scale: float = argument(1.0, type=_texture_scale, metavar="X")
     """How large this texture is: 1 as it comes, 2 twice as large."""
     mask: str | None = argument(None, metavar="PATH")
-    """A mask, or a folder of masks with the photos' stems, in place of what is found. White is restyled."""
+    """A mask, or a folder of masks with the photos' stems, in place of what is found. White is restyled. Without it,
+    masks STEM.mask.png beside the photos are theirs."""
     save_mask: bool = False
     """Also write each mask as STEM.mask.png (of videos STEM.mask.mp4)."""
     checkpoint: str = argument(default_checkpoint(), metavar="PATH")
@@ -156,7 +157,8 @@ class Prepared(NamedTuple):
 def prepare(given: Infer, styles: dict[str, str], main: bool) -> Prepared:
     """The jobs, the model and the plan. Raises what a user has to put right."""
     inputs = sample_photos() if given.samples else given.inputs
-    found = collect(inputs, given.out, given.mask, given.save_mask, given.format) if main else None
+    beside = len(styles) == 1 and not given.everywhere  # a mask is one region for one style
+    found = collect(inputs, given.out, given.mask, given.save_mask, given.format, beside) if main else None
     device = pick_device(given.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -181,13 +183,15 @@ def infer(given: Infer) -> int:
                 texture_scale=given.texture_scale)  # fmt: skip
     options = Options(**look, format=given.format, masked=bool(given.mask), save_mask=given.save_mask,
                       overwrite=given.overwrite, batch_size=batch)  # fmt: skip
-    settings = look | dict(styles=styles, mask=given.mask, precision=given.precision,
+    settings = look | dict(styles=styles_by_place(styles), masked=bool(given.mask), precision=given.precision,
                            weights=model.fingerprint(plan), everywhere=given.everywhere)  # fmt: skip
     manifest = Manifest(place(given.out), state.process_index)
     of_videos = settings | dict(smoothing=given.smoothing)
     left, finished = agree(lambda: to_do(manifest, found, options, of_videos) if found else ([], 0))
     if found:
         remove_leftovers(manifest.out)
+        for remark in _remarks(found, left, bool(given.mask)):
+            print(remark)
         for problem in found.problems:
             print(f"failed: {problem}", file=sys.stderr)
     runner = Runner(model, plan, options, manifest, settings)
@@ -202,6 +206,16 @@ def _find_only(given: Infer) -> int:
         )
     model = UniStyle.from_pretrained(given.checkpoint, given.device, given.precision)
     return find_all(model, sample_photos() if given.samples else given.inputs, given.out, given.overwrite)
+
+
+def _remarks(found: Search, left: list[Job], given: bool) -> Iterator[str]:
+    """What a run does of which nobody has told it. given: masks are."""
+    if masks := 0 if given else sum(job.mask is not None for job in found.jobs):
+        yield f"{masks} masks beside their photos say what is restyled (white)"
+    if found.left_alone:
+        yield f"{found.left_alone} masks beside photos are left alone: a mask is one region for one style"
+    if anew := sum(job.anew for job in left):
+        yield f"{anew} results are made anew: their photo or mask has changed since, or they failed the last time"
 
 
 def _say_how(given: Infer, device: torch.device, state: PartialState) -> None:
@@ -225,7 +239,7 @@ def work(
         videos.run(clips)
         counts = gather((runner.counts.written, runner.counts.failed, runner.counts.unchanged))
         if found:
-            finish(runner.manifest, unsearched)
+            runner.manifest.finish(unsearched)
     except (KeyboardInterrupt, OutputError, ProcessLostError, OSError) as stop:
         return _stopped(stop, runner)
     written, failed, unchanged = (sum(each) for each in zip(*counts, strict=True))
@@ -250,22 +264,6 @@ def _stopped(stop: BaseException, runner: Runner) -> int:
     ahead = "--overwrite starts anew" if runner.options.overwrite else "the same command goes on from here"
     print(f"stopped: {'interrupted' if interrupted else stop}. {runner.counts}; {ahead}", file=sys.stderr)
     return 130 if interrupted else 1
-
-
-def finish(manifest: Manifest, problems: list[str]) -> None:
-    """Bring the records of all processes together, with those of the folders that could not be searched."""
-    for problem in problems:
-        folder = problem.partition(": cannot")[0]
-        manifest.add(dict(input=folder, output=None, status="failed", reason=problem))
-    manifest.close()
-    manifest.merge()
-
-
-def on_interrupt(handler) -> None:
-    """What Ctrl-C does, and SIGTERM, by which a scheduler ends a run. Only the main thread can set it."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, handler)
-        signal.signal(signal.SIGTERM, handler)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
-from unistyle.commands.arguments import argument, whole_number
+from unistyle.commands.arguments import argument, checkpoint_out, whole_number
 from unistyle.errors import ImageError, StyleError
 from unistyle.files.folders import list_images
 from unistyle.files.photos import read_image
@@ -35,7 +35,7 @@ class Samples:
     samples: Path = argument(metavar="FOLDER")
     """The folder with the pictures, to which those that are synthesised are added. Exemplars without one have no
     sample."""
-    out: Path = argument(metavar="FILE")
+    out: Path = argument(type=checkpoint_out, metavar="FILE")
     """The new checkpoint."""
     photos: Path | None = argument(None, metavar="FOLDER")
     """Photos STYLE/EXEMPLAR.*, such as those that the exemplars were made from."""

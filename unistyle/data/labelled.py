@@ -1,12 +1,17 @@
-"""Photos in folders: which there are, their labels, their masks, and which of them are trained on."""
+"""Photos in folders: which there are, their labels, their masks, and which of them are trained on.
 
+The mask of a photo is `STEM.mask.*` beside it; where there is none, that of a folder of masks.
+"""
+
+import codecs
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from unistyle.files.folders import list_images
+from unistyle.files.folders import folders_in, list_images, own_mask, same, there
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,7 @@ def list_materials(folder: str | Path) -> MaterialFolder:
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}: give one with one folder per material, photos inside")
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    images = {path.name: found for path in folders if (found := list_images(path))}
+    images = {same(path.name): found for path in folders_in(root) if (found := list_images(path))}
     if not images:
         raise ValueError(
             f"{root} holds no folder with photos: give one with one folder per material, photos inside"
@@ -65,18 +69,25 @@ def materials_of(folder: str | Path | MaterialFolder) -> tuple[str, ...]:
 def material_photos(
     folder: str | Path | MaterialFolder, split: str | Path | None = None, masks: str | Path | None = None
 ) -> list[LabelledPhoto]:
-    """Photos of the material folders, each with the mask `masks/MATERIAL/STEM.png`.
+    """Photos of the material folders, each with the mask beside it or `masks/MATERIAL/STEM.png`.
 
-    split: a file with one line `MATERIAL/STEM` for each photo to take; None takes all. Raises what `list_materials`
-    does, FileNotFoundError where there is no such file, and ValueError where it names none of the photos.
+    split: a file with one line `MATERIAL/STEM` for each photo to take, with or without its ending; None takes all.
+    Warns of lines that name no photo. Raises what `list_materials` does, FileNotFoundError where there is no such file,
+    and ValueError where it names none of the photos.
     """
     materials, wanted = _listed(folder), _read_split(split) if split else None
-    photos = [
-        LabelledPhoto(path, Path(masks) / name / f"{path.stem}.png" if masks else None, label)
-        for label, (name, paths) in enumerate(materials.images.items())
-        for path in paths
-        if wanted is None or f"{name}/{path.stem}" in wanted
-    ]
+    photos, named = [], set()
+    for label, (name, paths) in enumerate(materials.images.items()):
+        for path in paths:
+            own = {same(f"{name}/{path.stem}"), same(f"{name}/{path.name}")}
+            if wanted is None or own & wanted:
+                photos.append(LabelledPhoto(path, _mask_of(path, masks, f"{name}/{path.stem}.png"), label))
+                named |= own
+    if wanted and photos and (missing := sorted(wanted - named)):
+        warnings.warn(
+            f"{split} names {len(missing)} photos that are not in {materials.root}, such as {missing[0]}",
+            stacklevel=2,
+        )
     if not photos:
         raise ValueError(
             f"{split} names none of the photos in {materials.root}: wanted one line MATERIAL/STEM for each photo, "
@@ -88,7 +99,18 @@ def material_photos(
 def _read_split(path: str | Path) -> set[str]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no file {path}: give one with one line MATERIAL/STEM for each photo")
-    return set(Path(path).read_text(encoding="utf-8").split())
+    data = Path(path).read_bytes()
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as some editors of Windows write
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text: wanted one line MATERIAL/STEM for each photo") from error
+    return {same(line.strip().replace("\\", "/")) for line in text.splitlines() if line.strip()}
+
+
+def _mask_of(photo: Path, masks: str | Path | None, name: str) -> Path | None:
+    """The mask beside a photo, or else the file `name` in the folder of masks, which may not exist yet."""
+    return own_mask(photo) or (there(Path(masks) / name) if masks else None)
 
 
 def _example(materials: MaterialFolder) -> str:
@@ -99,24 +121,24 @@ def _example(materials: MaterialFolder) -> str:
 def object_photos(folder: str | Path) -> list[LabelledPhoto]:
     """Photos `image/STEM.jpg` with masks `mask/STEM.png` of the objects in them. Raises ValueError where there is no
     such pair."""
-    masks = {path.stem: path for path in list_images(Path(folder) / "mask")}
+    masks = {same(path.stem): path for path in list_images(Path(folder) / "mask")}
     images = list_images(Path(folder) / "image")
-    photos = [LabelledPhoto(path, masks[path.stem]) for path in images if path.stem in masks]
+    photos = [LabelledPhoto(path, masks[same(path.stem)]) for path in images if same(path.stem) in masks]
     if not photos:
         raise ValueError(f"{folder} holds no photo with a mask: wanted image/STEM.jpg with mask/STEM.png")
     return photos
 
 
 def folder_photos(folders: Sequence[str | Path], masks: str | Path | None = None) -> list[LabelledPhoto]:
-    """Photos of anything below some folders, each with the mask `masks/FOLDER/NAME.png`, NAME with its suffix. Raises
-    ValueError for a folder that holds none."""
+    """Photos of anything below some folders, each with the mask beside it or `masks/FOLDER/NAME.png`, NAME with its
+    suffix. Raises ValueError for a folder that holds none."""
     photos = []
     for folder in map(Path, folders):
         if not (found := list_images(folder)):
             raise ValueError(f"no photos in {folder}: give a folder that exists and holds photos")
         for path in found:
             name = f"{path.relative_to(folder)}.png"
-            photos.append(LabelledPhoto(path, Path(masks) / folder.resolve().name / name if masks else None))
+            photos.append(LabelledPhoto(path, _mask_of(path, masks, f"{folder.resolve().name}/{name}")))
     return photos
 
 

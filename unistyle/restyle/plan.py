@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,14 @@ from einops import rearrange
 from torch import Tensor
 
 from unistyle.errors import UnknownNameError
+from unistyle.files.folders import there
 from unistyle.files.places import Place, place
 from unistyle.network.model import UniStyleNetwork
 from unistyle.restyle.stack import AnyPhoto, as_photo
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
 from unistyle.styles.mixing import mix, split_mix
+from unistyle.styles.names import meant
 from unistyle.styles.samples import swatch_of
 from unistyle.styles.swatches import Swatches, together
 
@@ -71,6 +74,9 @@ class Planner:
         if not mapping:
             raise ValueError("an empty mapping restyles nothing; give at least one material and its style")
         materials = self.network.config.materials
+        mapping = {
+            key if key == REST else meant(str(key), materials) or key: style for key, style in mapping.items()
+        }
         if unknown := [key for key in mapping if key != REST and key not in materials]:
             raise UnknownNameError("material", str(unknown[0]), materials)
         count = len(materials)  # of the places of the main object, which come first, and of those elsewhere
@@ -99,9 +105,17 @@ class Planner:
             # name of a file, for which `Path.is_file` raises.
             if not os.path.isfile(style) and (parts := split_mix(style)):  # noqa: PTH113
                 return mix([self._named(part) for part, _ in parts], [weight for _, weight in parts])
-            if (path := place(style)).is_file():
-                return self._encoded(path, style)
-        rows = self.bank.find(style, " A style photo is given as the path of an existing file.")
+            if "://" in style or os.path.isfile(there(Path(style))):  # noqa: PTH113
+                path = place(style)
+                if path.is_file():
+                    return self._encoded(path, style)
+            if meant(style, self.bank.styles) is None and os.path.isdir(style):  # noqa: PTH112
+                raise ValueError(
+                    f"style {style!r} is a folder; give the path of one photo in it, or add it to a checkpoint "
+                    f"of your own with unistyle bank add --styles {style}"
+                )
+        hint = " A mix is STYLE:WEIGHT,STYLE:WEIGHT." * ("," in style)
+        rows = self.bank.find(style, f"{hint} A style photo is given as the path of an existing file.")
         return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.swatches[rows]
 
     def _encoded(self, photo: AnyPhoto, name: str) -> tuple[tuple[str, ...], Swatches]:

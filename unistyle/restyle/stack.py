@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from unistyle.errors import ImageError
-from unistyle.files.photos import Photo, mask_from_pil, photo_from_pil, read_photo
+from unistyle.files.masks import checked, usable_mask
+from unistyle.files.photos import Photo, photo_from_pil, read_photo
 from unistyle.files.places import Place
 from unistyle.network.model import SMALLEST
 
@@ -70,7 +71,8 @@ def smallest(width: int, height: int, max_size: int | None) -> tuple[int, int]:
 def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[int, int]) -> Stack:
     """Photos and masks as tensors, the last row and column repeated up to `size` (width, height).
 
-    Raises ImageError for photos of different sizes, or a mask of another size than the photos.
+    Raises ImageError for photos of different sizes, for a mask of another size than the photos, and for one that is a
+    picture of labels (`checked`).
     """
     if other := {photo.size for photo in photos} - {photos[0].size}:
         raise ImageError(f"photos of sizes {photos[0].size} and {other.pop()} in one batch; wanted one size")
@@ -81,7 +83,7 @@ def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tu
     rgb = _bytes([photo.rgb for photo in photos], size)
     if masks is None:
         return Stack(rgb, visible, None)
-    grey = [mask_from_pil(as_photo(mask)) for mask in masks]
+    grey = [checked(mask) if isinstance(mask, Image.Image | Photo) else usable_mask(mask) for mask in masks]
     if wrong := [mask.size for mask in grey if mask.size != photos[0].size]:
         raise ImageError(
             f"a mask of size {wrong[0]} for a photo of size {photos[0].size}; wanted the photo's size"

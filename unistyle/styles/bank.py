@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from unistyle.errors import UnknownNameError
-from unistyle.styles.names import check_style_name
+from unistyle.files.folders import same
+from unistyle.styles.names import check_style_name, meant
 from unistyle.styles.swatches import Swatches, together, without_samples
 
 
@@ -26,6 +27,7 @@ class StyleBank:
             raise ValueError(
                 f"{len(self.names)} names for codes of shape {tuple(self.codes.shape)}; wanted one for each row"
             )
+        object.__setattr__(self, "names", tuple((same(style), same(name)) for style, name in self.names))
         if len(set(self.names)) < len(self.names):
             raise ValueError("two exemplars of the bank have the same name; give each its own")
         if self.swatches is None:
@@ -42,15 +44,17 @@ class StyleBank:
         return list(dict.fromkeys(style for style, _ in self.names))
 
     def rows(self, name: str) -> list[int]:
-        """Rows of a style (`stone`), or the row of one exemplar of it (`stone/quarry`); none if it is
-        unknown."""
+        """Rows of a style (`stone`), or the row of one exemplar of it (`stone/quarry`), in any form of its signs
+        (`same`); none if it is unknown."""
+        name = same(name)
         return [i for i, (style, exemplar) in enumerate(self.names) if name in (style, f"{style}/{exemplar}")]
 
     def find(self, name: str, hint: str = "") -> list[int]:
-        """As `rows`, but an unknown name raises UnknownNameError, which lists the known ones and ends with a hint."""
-        rows = self.rows(name)
+        """As `rows`, but capitals do not count where only one name is meant, and an unknown name raises
+        UnknownNameError, which lists the known ones and ends with a hint."""
+        exemplars = [f"{style}/{exemplar}" for style, exemplar in self.names]
+        rows = self.rows(name) or self.rows(meant(name, [*self.styles, *exemplars]) or "")
         if not rows:
-            exemplars = [f"{style}/{exemplar}" for style, exemplar in self.names]
             known = exemplars if name.partition("/")[0] in self.styles else self.styles
             raise UnknownNameError("style", name, known, hint)
         return rows
@@ -68,8 +72,9 @@ class StyleBank:
     def renamed(self, old: str, new: str) -> "StyleBank":
         """The bank with another name for one style. Raises UnknownNameError for a style that it does not have, and
         ValueError for a name that a style cannot have, or that another one has."""
-        if old not in self.styles:
+        if (found := meant(old, self.styles)) is None:
             raise UnknownNameError("style", old, self.styles, " Styles are renamed, their exemplars are not.")
+        old, new = found, same(new)
         check_style_name(new)
         if new in self.styles:
             raise ValueError(f"style {new!r} is in the bank already; choose another name, or remove it first")

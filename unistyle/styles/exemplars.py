@@ -1,11 +1,10 @@
 """Exemplars of new styles, from folders of photos: found, read, checked, encoded and named.
 
 A folder has one folder per style with photos inside, or photos alone, whose style is then named after the folder.
-Beside a photo `STEM.jpg` a mask `STEM.mask.png` (white = the material) may say where the style is; otherwise the
-network finds it.
+Beside a photo `STEM.jpg` a mask `STEM.mask.png` (white = the material; other formats too) may say where the style is;
+otherwise the network finds it.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from torch import Tensor
 
 from unistyle.devices import cores
 from unistyle.errors import ImageError, StyleError
-from unistyle.files.folders import SUFFIXES, list_images
-from unistyle.files.photos import read_mask, read_photo
+from unistyle.files.folders import MASK, SUFFIXES, folders_in, list_images, own_mask, same
+from unistyle.files.masks import usable_mask
+from unistyle.files.photos import read_photo
 from unistyle.maths.resizing import resize_regions
 from unistyle.network.model import SMALLEST, UniStyleNetwork
 from unistyle.styles.bank import StyleBank
@@ -60,7 +60,7 @@ def style_folders(folder: str | Path) -> dict[str, list[Path]]:
     loose = styles.pop("", [])
     _refuse_mixed(root, loose, styles)
     if loose:
-        styles = {root.resolve().name: loose}
+        styles = {same(root.resolve().name): loose}
     for name in styles:
         _refuse_name(name, root if loose else root / name)
     return styles
@@ -72,9 +72,9 @@ def _found(root: Path) -> dict[str, list[Path]]:
         raise StyleError(f"no folder {root}; give one with one folder per style, photos inside")
     styles: dict[str, list[Path]] = {}
     for path in list_images(root):
-        if not path.stem.endswith(".mask"):
+        if not path.stem.endswith(MASK):
             inside = path.relative_to(root).parts
-            styles.setdefault(inside[0] if len(inside) > 1 else "", []).append(path)
+            styles.setdefault(same(inside[0]) if len(inside) > 1 else "", []).append(path)
     if not styles:
         raise StyleError(f"{root} holds no photos; give a folder with one folder per style, photos inside")
     return styles
@@ -82,8 +82,7 @@ def _found(root: Path) -> dict[str, list[Path]]:
 
 def _refuse_unread(root: Path, styles: dict[str, list[Path]]) -> None:
     """A folder without a photo is a mistake: nobody makes one to have no style."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
-    if unread := [str(path) for path in folders if path.name not in styles]:
+    if unread := [str(path) for path in folders_in(root) if same(path.name) not in styles]:
         raise StyleError(
             f"no photos that can be read in {', '.join(unread)}: put photos there ({', '.join(sorted(SUFFIXES))}), or "
             "take the folder away"
@@ -107,13 +106,6 @@ def _refuse_name(name: str, path: Path) -> None:
     except ValueError as error:  # a UnicodeError is one too
         reason = "its name is not UTF-8; rename it" if isinstance(error, UnicodeError) else error
         raise StyleError(f"{path}: {reason}") from error
-
-
-def own_mask(path: Path) -> Path | None:
-    """The mask beside a photo, if there is one."""
-    mask = path.with_name(f"{path.stem}.mask.png")
-    # By `os.path`: a `Path` would raise where the name, longer than the photo's, is too long for a file.
-    return mask if os.path.isfile(mask) else None  # noqa: PTH113
 
 
 @torch.no_grad()
@@ -148,7 +140,7 @@ def _seen(path: Path) -> tuple[Tensor, Tensor | None]:
             f"{path}: {size} pixels; wanted {SMALLEST_SIDE} or more on each side, to show a texture"
         )
     if beside := own_mask(path):
-        mask = read_mask(beside)
+        mask = usable_mask(beside)
         if mask.size != photo.size:
             raise ImageError(f"{beside}: size {mask.size} for a photo of {photo.size}; wanted the same")
     image, region = style_view(photo, mask)

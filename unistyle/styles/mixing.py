@@ -8,6 +8,7 @@ parts' samples each takes its own places.
 
 import functools
 import math
+import re
 from collections.abc import Sequence
 from itertools import product
 from operator import add
@@ -21,6 +22,7 @@ from unistyle.styles.swatches import TILE, Swatches
 # Combinations of exemplars among which the nearest to a photo is looked for. Each has a tile of its own: 200 kB.
 MOST = 256
 PLACES = 8  # places a side of the pattern by which samples are mixed, in a tile
+PERCENT = re.compile(r"[\d.]+\s*%")
 SEAM = 0.04  # share of the places at which two samples meet softly
 
 
@@ -30,6 +32,7 @@ def split_mix(text: str) -> list[tuple[str, float]]:
     pieces = [piece.rpartition(":") for piece in text.split(",")]
     weights = [_number(tail) if colon else None for _, colon, tail in pieces]
     if all(weight is None for weight in weights):
+        _refuse_percent(text, [tail for _, colon, tail in pieces if colon])
         return []
     if len(pieces) == 1:
         raise ValueError(
@@ -43,6 +46,15 @@ def split_mix(text: str) -> list[tuple[str, float]]:
     most = max(weight for _, weight in checked)
     shares = [weight / most for _, weight in checked]  # whose sum is finite
     return [(part, share / sum(shares)) for (part, _), share in zip(checked, shares, strict=True)]
+
+
+def _refuse_percent(text: str, tails: Sequence[str]) -> None:
+    """A percentage is a weight and no part of a name. Raises ValueError."""
+    if wrong := next((tail for tail in tails if PERCENT.fullmatch(tail.strip())), None):
+        raise ValueError(
+            f"style {text!r}: got weight {wrong.strip()!r}; wanted a plain number for each style of a mix, such as "
+            "stone:0.7,wood:0.3 or stone:70,wood:30"
+        )
 
 
 def _check_part(text: str, part: str, tail: str, weight: float | None) -> tuple[str, float]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.devices import pick_device
 from unistyle.errors import StyleError
@@ -135,6 +135,7 @@ def train_styles(config: StyleConfig) -> list[str]:
 
     Raises StyleError, CheckpointError, ImageError, ValueError or OSError before anything is written."""
     check_counts(config, "exemplars", "steps", "batch")
+    checkpoint_file(config.out)
     device = pick_device(config.device)
     checkpoint, folders = load_checkpoint(config.checkpoint), style_folders(config.styles)
     _refuse_taken(checkpoint, folders, config)

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint
 from unistyle.data.labelled import (
     LabelledPhoto,
     MaterialFolder,
@@ -114,6 +114,7 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     settings, folders, photos, masks, weights. The resolved settings are saved as `config.json` in the run's folder."""
     check_counts(config, "exemplars", "preview_every")
     check_counts(config.optimizer, "batch", "accumulate", "segment_every")
+    checkpoint_file(config.checkpoint)
     set_seed(config.seed)
     photos = find_photos(config.data)
     with atomic(Path(config.out) / "config.json") as temporary:

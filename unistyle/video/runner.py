@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +18,11 @@ from upath import UPath
 
 from unistyle.batch.jobs import Job, Options
 from unistyle.batch.journal import Counts, Journal, progress_bar, reason, stop_if_fatal
-from unistyle.batch.manifest import Manifest
+from unistyle.batch.manifest import Manifest, inputs_of
 from unistyle.errors import ImageError
 from unistyle.files.atomic import atomic
-from unistyle.files.photos import Photo, read_mask
+from unistyle.files.masks import usable_mask
+from unistyle.files.photos import Photo
 from unistyle.files.places import Place, write_whole
 from unistyle.restyle.passes import FOUND
 from unistyle.restyle.pipeline import UniStyle
@@ -70,8 +71,8 @@ class Videos:
     def run(self, jobs: Sequence[Job]) -> None:
         """Work through the jobs. Raises OutputError, and KeyboardInterrupt at once: of the video in work no file is
         left, and the same command begins it anew."""
-        for job in jobs:
-            start = time.perf_counter()
+        for given in jobs:
+            start, job = time.perf_counter(), replace(given, read=inputs_of(given))
             try:
                 done = self.restyle(job)
             except Exception as error:  # one bad video does not take the others with it
@@ -89,7 +90,7 @@ class Videos:
         """Write the files of a job that are missing. Raises ImageError for a video or a mask that is not usable."""
         if self.options.masked and not job.mask:
             raise ImageError(f"{job.source}: no mask {job.source.stem}.* among the masks")
-        mask = read_mask(job.mask) if job.mask else None
+        mask = usable_mask(job.mask) if job.mask else None
         missing = self.options.missing(job)
         with ExitStack() as files:
             path = files.enter_context(_local(job.source))

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
 from unistyle.data.composing import PHOTOS, Composer, Piece
 from unistyle.data.concepts import Concept, Concepts, read_concepts
 from unistyle.data.labelled import material_photos, materials_of
@@ -118,6 +118,7 @@ def train_segmenter(config: SegmenterConfig) -> None:
     """Train the segmenter and write the checkpoint. Raises CheckpointError, ImageError, ValueError or OSError before
     anything is written."""
     check_counts(config, "steps", "batch", "rounds")
+    checkpoint_file(config.out)
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     before = checkpoint.network.to(device)

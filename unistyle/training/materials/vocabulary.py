@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from unistyle.data.composing import Composer, Piece
 from unistyle.data.labelled import LabelledPhoto, hold_out, materials_of
 from unistyle.data.pairs import MaskedPhotos
 from unistyle.data.views import load
 from unistyle.devices import map_on_cores, pick_device
 from unistyle.errors import ImageError, UsageError
+from unistyle.files.folders import own_mask
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.samples import content_photos
 from unistyle.files.tensors import to_tensor
@@ -36,7 +37,7 @@ from unistyle.files.writing import save_png
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.restyle.pipeline import UniStyle
-from unistyle.styles.exemplars import own_mask, read_exemplar, style_folders
+from unistyle.styles.exemplars import read_exemplar, style_folders
 from unistyle.teachers.foreground import write_missing_masks
 from unistyle.training.config import check_counts
 from unistyle.training.finish import join_styles
@@ -235,6 +236,7 @@ def train_vocabulary(config: VocabularyConfig) -> list[str]:
     """Train the materials of the folders and write the checkpoint; returns a message for each photo that could not be
     used. Raises CheckpointError, ImageError, ValueError or OSError before anything but masks is written."""
     check_counts(config, "exemplars", "steps", "batch")
+    checkpoint_file(config.out)
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     old, known = checkpoint.network, checkpoint.network.config.materials
