@@ -113,16 +113,16 @@ def check_photos(config: SegmenterConfig) -> None:
     weakly_labelled(config, materials)
 
 
-def train_segmenter(config: SegmenterConfig) -> None:
-    """Train the segmenter and write the checkpoint. Raises CheckpointError, ImageError, ValueError or OSError before
+def train_segmenter(config: SegmenterConfig) -> list[str]:
+    """Train the segmenter and write the checkpoint; returns why photos were left out. Raises CheckpointError, ImageError, ValueError or OSError before
     anything is written."""
     check_counts(config, "steps", "batch", "rounds")
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     before = checkpoint.network.to(device)
     network = copy.deepcopy(with_main_object(before)).to(device)
-    photos = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
-    pieces = list(pieces_of(before, photos))
+    asked = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
+    photos, pieces, problems = pieces_of(before, asked)
     materials, length = len(network.config.materials), config.steps * config.batch
     for number in range(config.rounds):
         known = pieces if number == 0 else _believing(network, pieces, photos, config.believed)
@@ -136,6 +136,7 @@ def train_segmenter(config: SegmenterConfig) -> None:
     notes = checkpoint.notes | {"segmenter": _note(config, pieces)}
     made = replace(checkpoint, network=network, notes=notes)
     print(f"{', '.join(network.config.materials)} in {save_checkpoint(config.out, made)}")
+    return problems
 
 
 def _believing(
