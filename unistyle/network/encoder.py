@@ -3,6 +3,7 @@
 import copy
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from unistyle.files.fetching import fetching
 
 STRIDES = (4, 8, 16, 32)
 
@@ -61,10 +64,15 @@ class Encoder(nn.Module):
         super().__init__()
         check_name(config.name)
         overlay = dict(file=config.weights) if config.weights else None
-        try:
-            backbone: Any = timm.create_model(
-                config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
+        if config.weights and not Path(config.weights).is_file():
+            raise FileNotFoundError(
+                f"no weights {config.weights}: give a safetensors file of {config.name}, or none for the hub's"
             )
+        try:
+            with fetching(f"the weights of {config.name}", "give --encoder.weights FILE"):
+                backbone: Any = timm.create_model(
+                    config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
+                )
             pad_alike(backbone)
             fold_batch_norm(backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:

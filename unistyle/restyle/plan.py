@@ -12,7 +12,7 @@ from torch import Tensor
 from unistyle.errors import UnknownNameError
 from unistyle.files.places import Place, place
 from unistyle.network.model import UniStyleNetwork
-from unistyle.restyle.stack import AnyPhoto, as_photo
+from unistyle.restyle.stack import WANTED, AnyPhoto, as_photo
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
 from unistyle.styles.mixing import mix, split_mix
@@ -89,9 +89,9 @@ class Planner:
             return self._named(style)
         if not isinstance(style, AnyPhoto):
             raise ValueError(
-                f"a style is a name of the bank, a path, a mix or a PIL image; got {type(style).__name__}"
+                f"a style is a name of the bank, a mix or a photo; got {type(style).__name__} ({WANTED})"
             )
-        return self._encoded(style, str(style) if isinstance(style, Place) else "photo")
+        return self._encoded(style, str(style) if isinstance(style, os.PathLike | Place) else "photo")
 
     def _named(self, style: str) -> tuple[tuple[str, ...], Swatches]:
         if not self.bank.rows(style):
@@ -99,8 +99,9 @@ class Planner:
             # name of a file, for which `Path.is_file` raises.
             if not os.path.isfile(style) and (parts := split_mix(style)):  # noqa: PTH113
                 return mix([self._named(part) for part, _ in parts], [weight for _, weight in parts])
-            if (path := place(style)).is_file():
-                return self._encoded(path, style)
+            # An address is a photo and never a name, and reading it says best what is wrong with it.
+            if "://" in style or place(style).is_file():
+                return self._encoded(style, style)
         rows = self.bank.find(style, " A style photo is given as the path of an existing file.")
         return tuple("/".join(self.bank.names[row]) for row in rows), self.bank.swatches[rows]
 
