@@ -5,14 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import Any, TextIO
 
 
 class Sturdy:
     """A stream of text that never fails: what cannot be encoded is written as an escape, and once it cannot be written
     to, the rest goes nowhere."""
 
-    def __init__(self, stream: IO[str]):
+    def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, text: str) -> int:
@@ -52,7 +52,7 @@ def sturdy() -> Iterator[None]:
     nowhere = [open(os.devnull, "w", encoding="utf-8") for each in kept if each is None]  # noqa: PTH123, SIM115
     left = iter(nowhere)
     streams = [next(left) if each is None else each for each in kept]
-    sys.stdout, sys.stderr = (each if isinstance(each, Sturdy) else Sturdy(each) for each in streams)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (each if isinstance(each, Sturdy) else Sturdy(each) for each in streams)
     try:
         yield
     finally:

@@ -29,7 +29,9 @@ def two(monkeypatch):
     """The variables of the first of two processes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    about = dict(RANK=0, LOCAL_RANK=0, WORLD_SIZE=2, LOCAL_WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    about = dict(
+        RANK=0, LOCAL_RANK=0, WORLD_SIZE=2, LOCAL_WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+    )
     for name, value in about.items():
         monkeypatch.setenv(name, str(value))
 
@@ -114,7 +116,11 @@ def test_signals_end_the_wait(program, number, code, two, recipe, checkpoint, tm
     said += "p._heard = lambda work: (print('waiting', flush=True), heard(work))[1]; "
     said += f"import sys; from unistyle.commands import {program} as c; sys.exit(c.main(sys.argv[1:]))"
     process = subprocess.Popen(
-        [sys.executable, "-c", said, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", said, *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout.readline() == "waiting\n"
     time.sleep(0.5)
@@ -131,6 +137,16 @@ def test_a_device_without_values_is_refused(name):
 
 
 def test_infer_refuses_meta(checkpoint, tmp_path, capsys):
-    given = ["--samples", "--to", "stone", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--device", "meta"]
+    given = [
+        "--samples",
+        "--to",
+        "stone",
+        "--checkpoint",
+        checkpoint,
+        "--out",
+        tmp_path / "out",
+        "--device",
+        "meta",
+    ]
     assert infer.main([str(each) for each in given]) == 2
     assert "device 'meta' is not usable here" in capsys.readouterr().err

@@ -43,7 +43,10 @@ def test_letters_that_a_stream_does_not_have_are_escaped(encoding, monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding=encoding))
     text = "石 \udcff.png"  # a name that is no UTF-8
     assert run("it", lambda: print(text)) == 0
-    assert buffer.getvalue().decode(encoding) == text.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+    assert (
+        buffer.getvalue().decode(encoding)
+        == text.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
@@ -100,8 +103,21 @@ def test_the_programs_themselves(door, how, checkpoint, tmp_path):
 def test_a_folder_whose_name_is_no_text(checkpoint, tmp_path):
     make_photo().save(tmp_path / "a.png")
     out = os.fsencode(tmp_path) + b"/\xff"
-    given = ["infer", tmp_path / "a.png", "--to", "stone", "--checkpoint", checkpoint, "--device", "cpu", "--out", out]
+    given = [
+        "infer",
+        tmp_path / "a.png",
+        "--to",
+        "stone",
+        "--checkpoint",
+        checkpoint,
+        "--device",
+        "cpu",
+        "--out",
+        out,
+    ]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-m", "unistyle", *given], cwd=ROOT, capture_output=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-m", "unistyle", *given], cwd=ROOT, capture_output=True, env=environment
+    )
     assert done.returncode == 0, done.stderr
     assert os.path.exists(out + b"/a.png")  # noqa: PTH110

@@ -69,7 +69,15 @@ def test_the_command_says_it_in_one_line(checkpoint, tmp_path, monkeypatch, caps
 
 def test_gatys_names_a_style_that_is_missing(vgg_weights, photos, tmp_path, capsys):
     photo = next((photos / "objects/image").iterdir())
-    given = [photo, "--style", tmp_path / "none.png", "--out", tmp_path / "a.png", "--vgg-weights", vgg_weights]
+    given = [
+        photo,
+        "--style",
+        tmp_path / "none.png",
+        "--out",
+        tmp_path / "a.png",
+        "--vgg-weights",
+        vgg_weights,
+    ]
     assert gatys.main([str(each) for each in given]) == 2
     assert "none.png: no such file" in capsys.readouterr().err
 

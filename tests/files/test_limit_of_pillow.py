@@ -34,7 +34,7 @@ def test_reading_leaves_the_limit_of_others(limit, photo, monkeypatch):
         warnings.simplefilter("error")
         read_photo(photo, lambda size: seen.append(Image.MAX_IMAGE_PIXELS))
     assert seen == [None if limit is None else max(limit, MAX_PIXELS)]
-    assert Image.MAX_IMAGE_PIXELS == limit
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_file_that_fails_leaves_it_too(tmp_path, monkeypatch):

@@ -91,7 +91,8 @@ def test_half_precision_and_opacity():
      (np.full((4, 4), np.nan), "values from nan to nan"), (np.zeros((4, 4, 3), complex), "complex128"),
      (b"", "0 bytes: "), (b"no photo", "8 bytes: "), (DATA[:200], "200 bytes: "), (io.StringIO("text"), 'mode "rb"'),
      (None, "got NoneType for a photo; wanted a PIL image"), (3, "got int"), ([PHOTO], "got list"),
-     ("memory://inputs/none.png", "none.png"), ("nothing://a.png", "nothing://a.png"), ("file:///no/such.png", "no such")],
+     ("memory://inputs/none.png", "none.png"), ("nothing://a.png", "nothing://a.png"),
+     ("file:///no/such.png", "no such")],
 )  # fmt: skip
 def test_what_is_no_photo_is_said_in_one_short_line(photo, message):
     with pytest.raises(ImageError, match=message) as caught:
@@ -119,7 +120,7 @@ def test_no_photos_give_no_results(model):
 
 @pytest.mark.parametrize("photos", [PHOTO, "a.png", PIXELS, PLANES, DATA, 3, None, {"a": PHOTO}])
 def test_one_photo_in_place_of_a_list_is_refused(model, photos):
-    with pytest.raises(ValueError, match="photos is one .*; wanted a list"):
+    with pytest.raises(ValueError, match=r"photos is one .*; wanted a list"):
         model.restyle_batch(photos, "stone")
 
 

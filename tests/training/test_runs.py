@@ -179,7 +179,9 @@ def test_the_segmenter_leaves_broken_photos_out_too(broken, settings, own, tmp_p
     else:
         cut_off(more / broken)
     shutil.copy(own / "materials/image/wool/1.png", own / "objects/image/b.png")
-    text = f"photos: x\ncheckpoint: x\nout: x\nsteps: 1\nrounds: 1\nunlabelled: [{own / 'objects' / 'image'}]\n"
+    text = (
+        f"photos: x\ncheckpoint: x\nout: x\nsteps: 1\nrounds: 1\nunlabelled: [{own / 'objects' / 'image'}]\n"
+    )
     (tmp_path / "segmenter.yaml").write_text(text)
     large = {"data.photos": more, "data.masks": "null", "data.annotated": "null", "data.calibrate": "null"}
     large |= {"data.objects": "null", "segmenter": tmp_path / "segmenter.yaml", "exemplars": 1}

@@ -24,7 +24,6 @@ else:
 MAX_PIXELS = 512_000_000  # of a file that is read: 1.5 GB as RGB, and more than any camera takes
 
 
-
 class _Roomy:
     """Within it, photos of 100 megapixels pass without a warning; files above MAX_PIXELS are refused here, before they
     are decoded.

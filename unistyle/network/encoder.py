@@ -71,7 +71,10 @@ class Encoder(nn.Module):
         try:
             with fetching(f"the weights of {config.name}", "give --encoder.weights FILE"):
                 backbone: Any = timm.create_model(
-                    config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
+                    config.name,
+                    features_only=True,
+                    pretrained=config.pretrained,
+                    pretrained_cfg_overlay=overlay,
                 )
             pad_alike(backbone)
             fold_batch_norm(backbone)

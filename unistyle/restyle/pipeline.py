@@ -103,11 +103,12 @@ class UniStyle(HubFolder):
         """Restyle one photo.
 
         photo: a PIL image of any mode, a path or an address, bytes, an open file, a numpy array `h w 3`, a tensor
-        `3 h w` (`unistyle.restyle.stack.as_photo` says which). to: a style for all materials of the main object, or a mapping from
-        materials to styles, all in one pass, which are restyled wherever they are. A style is a name of the bank
-        (`stone`: the exemplar that suits the photo best; `stone/quarry`: that one), a path, a mix of these by weight
-        (`stone:0.7,wall.jpg:0.3`), or a photo, given as any other. In a mapping, `"*"` stands for the materials of the main object that
-        it does not name. mask: where to restyle (white), in place of what is found. options: see `restyle_batch`.
+        `3 h w` (`unistyle.restyle.stack.as_photo` says which). to: a style for all materials of the main object, or a
+        mapping from materials to styles, all in one pass, which are restyled wherever they are. A style is a name of
+        the bank (`stone`: the exemplar that suits the photo best; `stone/quarry`: that one), a path, a mix of these by
+        weight (`stone:0.7,wall.jpg:0.3`), or a photo, given as any other. In a mapping, `"*"` stands for the materials
+        of the main object that it does not name. mask: where to restyle (white), in place of what is found, given as a
+        photo is. options: see `restyle_batch`.
 
         Raises UnknownNameError for a style or material that the checkpoint does not know, ImageError for an
         unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.

@@ -17,7 +17,6 @@ from unistyle.files.places import Place, place
 from unistyle.network.model import SMALLEST
 
 
-
 @runtime_checkable
 class Readable(Protocol):
     """A file that is open."""
@@ -26,7 +25,9 @@ class Readable(Protocol):
         """The rest of its content."""
 
 
-AnyPhoto = Image.Image | Photo | str | os.PathLike | Place | bytes | bytearray | np.ndarray | Tensor | Readable
+AnyPhoto = (
+    Image.Image | Photo | str | os.PathLike | Place | bytes | bytearray | np.ndarray | Tensor | Readable
+)
 WANTED = (
     "wanted a PIL image, a path or an address, bytes of an image file or a file that is open, a numpy array h w 3 or a "
     "tensor 3 h w (uint8, or floats in [0, 1])"
@@ -123,7 +124,9 @@ def _from_numbers(numbers: np.ndarray | Tensor) -> Image.Image:
         numbers = numbers.astype(np.uint8) * 255
     elif numbers.dtype != np.uint8:
         raise ImageError(f"{got}; wanted uint8, or floats in [0, 1]")
-    return Image.fromarray(np.ascontiguousarray(numbers[..., 0] if channels == 1 and numbers.ndim == 3 else numbers))
+    return Image.fromarray(
+        np.ascontiguousarray(numbers[..., 0] if channels == 1 and numbers.ndim == 3 else numbers)
+    )
 
 
 def several(

@@ -71,7 +71,9 @@ def read_vgg(weights: str | Path | None) -> VGG19:
     try:
         if weights:
             return VGG19(weights)
-        with fetching("VGG-19", "give --vgg FILE (--vgg-weights, --teachers.vgg): its weights as safetensors"):
+        with fetching(
+            "VGG-19", "give --vgg FILE (--vgg-weights, --teachers.vgg): its weights as safetensors"
+        ):
             return VGG19()
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]

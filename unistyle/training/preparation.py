@@ -125,7 +125,12 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     if accelerator.is_main_process:
         for problem in photos.problems:
             print(f"not used: {problem}", file=sys.stderr)
-    kinds = {"photos": photos.own, "contents": photos.contents, "styles": photos.styles, "objects": photos.objects}
+    kinds = {
+        "photos": photos.own,
+        "contents": photos.contents,
+        "styles": photos.styles,
+        "objects": photos.objects,
+    }
     state.begin(config, materials_of(photos.materials), kinds)
     vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
     seen = config.teachers.recogniser

@@ -27,12 +27,14 @@ FREE = {
 }
 
 
-def begin(config: TrainConfig, materials: Sequence[str], photos: Mapping[str, Sequence[LabelledPhoto]]) -> None:
+def begin(
+    config: TrainConfig, materials: Sequence[str], photos: Mapping[str, Sequence[LabelledPhoto]]
+) -> None:
     """Write down in the run's folder what it learns from: `config.json`, and digests of its photos by kind in
     `photos.json`. All processes call it. Raises UsageError, and writes nothing, where the folder holds the state of a
     run on other photos or with other settings."""
     out = Path(config.out)
-    about = {"materials": list(materials)}
+    about: dict = {"materials": list(materials)}
     about |= {kind: digest(*(_about(photo) for photo in each)) for kind, each in photos.items()}
     settings = json.loads(json.dumps(asdict(config)))
     if any((out / name).is_dir() for name in STATES):
@@ -52,14 +54,16 @@ def _compare(out: Path, settings: dict, about: dict) -> None:
     before = _read(out / "photos.json")
     if before and before.get("materials") != about["materials"]:
         was, now = (", ".join(each.get("materials", [])) for each in (before, about))
-        raise UsageError(f"{out} is a run on other photos: its materials are {was}, and these are {now}; {advice}")
+        raise UsageError(
+            f"{out} is a run on other photos: its materials are {was}, and these are {now}; {advice}"
+        )
     if before and (other := [kind for kind in about if before.get(kind) != about[kind]]):
         raise UsageError(f"{out} is a run on other photos ({', '.join(other)}); {advice}")
-    was, now = _flat(_read(out / "config.json")), _flat(settings)
+    old, new = _flat(_read(out / "config.json")), _flat(settings)
     free = FREE if before else FREE - {"data.photos", "data.split"}
-    if other := [name for name in was.keys() & now.keys() - free if was[name] != now[name]]:
+    if other := [name for name in (old.keys() & new.keys()) - free if old[name] != new[name]]:
         first = min(other)
-        values = f"{first} was {was[first]}, and is {now[first]}"
+        values = f"{first} was {old[first]}, and is {new[first]}"
         kind = "on other photos" if first in FREE else "with other settings"
         raise UsageError(f"{out} is a run {kind}: {values}; {advice}")
 
@@ -75,7 +79,7 @@ def _read(path: Path) -> dict:
 
 def _flat(settings: dict, above: str = "") -> dict:
     """Settings by their dotted names."""
-    flat = {}
+    flat: dict = {}
     for name, value in settings.items():
         flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
     return flat

@@ -114,8 +114,8 @@ def check_photos(config: SegmenterConfig) -> None:
 
 
 def train_segmenter(config: SegmenterConfig) -> list[str]:
-    """Train the segmenter and write the checkpoint; returns why photos were left out. Raises CheckpointError, ImageError, ValueError or OSError before
-    anything is written."""
+    """Train the segmenter and write the checkpoint; returns why photos were left out. Raises CheckpointError,
+    ImageError, ValueError or OSError before anything is written."""
     check_counts(config, "steps", "batch", "rounds")
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
