@@ -50,6 +50,20 @@ def backbone_size(name: str) -> int:
     return sum(value.numel() for value in backbone.state_dict().values())
 
 
+def _backbone(config: EncoderConfig) -> Any:
+    """The backbone with its weights. Raises FileNotFoundError for a file of them that is missing, and ValueError where
+    the hub's cannot be fetched."""
+    if config.weights and not Path(config.weights).is_file():
+        raise FileNotFoundError(
+            f"no weights {config.weights}: give a safetensors file of {config.name}, or none for the hub's"
+        )
+    overlay = dict(file=config.weights) if config.weights else None
+    with fetching(f"the weights of {config.name}", "give --encoder.weights FILE"):
+        return timm.create_model(
+            config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
+        )
+
+
 class Encoder(nn.Module):
     """RGB `b 3 h w` in [0, 1] -> one feature map `b c h/s w/s` for each stride s of 4, 8, 16, 32.
 
@@ -63,19 +77,8 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         check_name(config.name)
-        overlay = dict(file=config.weights) if config.weights else None
-        if config.weights and not Path(config.weights).is_file():
-            raise FileNotFoundError(
-                f"no weights {config.weights}: give a safetensors file of {config.name}, or none for the hub's"
-            )
         try:
-            with fetching(f"the weights of {config.name}", "give --encoder.weights FILE"):
-                backbone: Any = timm.create_model(
-                    config.name,
-                    features_only=True,
-                    pretrained=config.pretrained,
-                    pretrained_cfg_overlay=overlay,
-                )
+            backbone = _backbone(config)
             pad_alike(backbone)
             fold_batch_norm(backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:
