@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 from unistyle import __version__
+from unistyle.streams import sturdy
 
 COMMANDS = {
     "infer": "restyle the materials of photos and videos",
@@ -32,6 +33,11 @@ def usage() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code: 0 done, 1 done in part, 2 bad usage or input, 130 interrupted."""
+    with sturdy():
+        return _main(argv)
+
+
+def _main(argv: list[str] | None) -> int:
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help", "--version"):
         print(__version__ if name == "--version" else usage())

@@ -7,18 +7,45 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from accelerate import PartialState
 
+# What launchers say to each process. An empty variable, as a shell or a job file leaves behind, says nothing.
+LEAST = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def launched(name: str, default: int) -> int:
+    """The whole number that a launcher has set, or `default`. A variable that is empty is removed, because Accelerate
+    would read it too. Raises ValueError for one that is no number, or too small."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        os.environ.pop(name, None)
+        return default
+    if not text.lstrip("-").isdecimal() or (int(text) < LEAST[name] and (name, text) != ("LOCAL_RANK", "-1")):
+        raise ValueError(
+            f"the variable {name} is {text!r}; wanted a whole number from {LEAST[name]} up. A launcher sets it; "
+            f"without one, unset {name}"
+        )
+    return int(text)
+
+
+def check_launch() -> None:
+    """Raises ValueError where the variables of a launcher cannot be used."""
+    for name in LEAST:
+        launched(name, 0)
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device of a name, or for `auto` the one that Accelerate gives this process.
 
-    Raises ValueError for a device that this machine does not have: a run never moves to the CPU in silence.
+    Raises ValueError for a device that this machine does not have: a run never moves to the CPU in silence. The device
+    `meta` of PyTorch has shapes and no values, so that nothing can be computed on it.
     """
+    check_launch()
     if name == "auto":
         return PartialState().device
     try:
         device = torch.device(name)
+        if device.type == "meta":
+            raise ValueError("it holds no values")
         torch.empty(1, device=device)
     # PyTorch without CUDA asserts, a driver that is missing or an index too high is a RuntimeError.
     except Exception as error:
@@ -41,7 +68,7 @@ def pick_precision(name: str) -> torch.dtype:
 def cores() -> int:
     """CPU cores that this process may use; the processes that a launcher has started on this machine share them."""
     every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, every // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    return max(1, every // launched("LOCAL_WORLD_SIZE", 1))
 
 
 def map_on_cores(function: Callable, *items: Iterable) -> Iterable:

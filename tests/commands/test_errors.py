@@ -29,6 +29,8 @@ def folders(tmp_path):
     shutil.copytree(tmp_path / "broken", tmp_path / "whole")
     (tmp_path / "broken" / "wood" / "3.png").write_bytes(b"no photo")
     (tmp_path / "broken" / "wood" / "words.yaml").write_text("- no words")
+    (tmp_path / "spoilt").mkdir()
+    (tmp_path / "spoilt" / "a.png").write_bytes(b"no photo")
     (tmp_path / "bad.safetensors").write_bytes(b"[no weights" * 20)
     annotated_folder(tmp_path / "annotated", ("metal", "stone"))
     return tmp_path
@@ -97,8 +99,8 @@ def cases(folders, checkpoint, vgg) -> dict[str, tuple[list, str]]:
         "train: no such folder": ([*training, f"--data.photos={none}"], "none"),
         "train: an empty folder": ([*training, f"--data.photos={empty}"], "empty"),
         "train: a folder without photos": ([*training, f"--data.photos={bare}"], "bare"),
-        "train: a broken photo": ([*training, f"--data.photos={broken}", "--teachers.gatys_pairs=0",
-                                   "--optimizer.steps=40", "--data.crop=32"], "3.png"),
+        "train: broken photos alone": ([*training, f"--data.photos={whole}", f"--data.contents=[{folders / 'spoilt'}]"],
+                                       "a.png"),
         "train: no such weights": ([*training, f"--data.photos={whole}", f"--teachers.vgg={none}"],
                                    "no VGG-19 weights at"),
         "train: no weights": ([*training, f"--data.photos={whole}", f"--teachers.vgg={bad}"],

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_type_hints
 from docstring_parser import parse_from_object
 
 from unistyle.errors import CheckpointError, OutputError, ProcessLostError, UniStyleError
+from unistyle.streams import sturdy
 
 Settings = TypeVar("Settings")
 # A command by its name: its settings, and what carries it out and returns the exit code (None: 0).
@@ -144,7 +145,12 @@ def run_command(
 def run(program: str, work: Callable[[], int | None]) -> int:
     """The exit code of what a user has asked for: 0 if it was done, or what `work` says (1: done, but not for all);
     2 if it cannot be done as it was given; 130 if it was interrupted. What a user can put right is said in one line;
-    only an error of the program itself shows a traceback."""
+    only an error of the program itself shows a traceback. What it prints never ends the work (`unistyle.streams`)."""
+    with sturdy():
+        return _run(program, work)
+
+
+def _run(program: str, work: Callable[[], int | None]) -> int:
     try:
         return work() or 0
     except SystemExit as stop:  # of argparse, which has said why

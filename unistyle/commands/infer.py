@@ -269,7 +269,8 @@ def _stopped(stop: BaseException, runner: Runner) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """0: all done; 1: some photos failed, each named with its reason; 2: bad usage; 130: interrupted."""
     on_interrupt(signal.default_int_handler)
-    first = int(os.environ.get("RANK", 0)) == 0  # of several processes, and speaks for all
+    # The first of several processes speaks for all. A rank that is no number is refused by `connect`.
+    first = os.environ.get("RANK", "").strip() in ("", "0") or not os.environ["RANK"].strip().isdecimal()
     quiet = nullcontext() if first else redirect_stderr(io.StringIO())
     given = None
 

@@ -15,8 +15,9 @@ def parse(argv: Sequence[str] | None = None) -> TrainConfig:
     return read_settings(TrainConfig, "unistyle train", argv)
 
 
-def joint(argv: Sequence[str]) -> None:
-    """Train everything; the settings are TrainConfig."""
+def joint(argv: Sequence[str]) -> int:
+    """Train everything; the settings are TrainConfig. Exit code 1 where photos were left out, which were named at the
+    start."""
     config = parse(argv)
     found = _segmenter_of(config)
     # Heavy: after the settings are known to be right.
@@ -26,14 +27,18 @@ def joint(argv: Sequence[str]) -> None:
 
     if found:
         check_photos(found)
-    if not train(config):
-        return
+    run = train(config)
+    if not run.accelerator.is_main_process:  # which says for all whether photos were left out
+        return 0
+    named = run.photos.problems
+    code = int(bool(named))
     if found:
-        train_segmenter(found)
+        code = max(code, _named([problem for problem in train_segmenter(found) if problem not in named]))
     if config.synthesise:
         tiles, photos, vgg = Path(config.out) / "samples", Path(config.data.photos), config.teachers.vgg
         file = Path(config.checkpoint)
         give_samples(Samples(config.checkpoint, tiles, file, photos, Path(vgg) if vgg else None))
+    return code
 
 
 def _segmenter_of(config: TrainConfig) -> SegmenterConfig | None:
@@ -64,12 +69,12 @@ def vocabulary(argv: Sequence[str]) -> int:
     return _named(train_vocabulary(config))
 
 
-def segmenter(argv: Sequence[str]) -> None:
+def segmenter(argv: Sequence[str]) -> int:
     """Train what the segmenter finds; the settings are SegmenterConfig."""
     config = read_settings(SegmenterConfig, "unistyle train segmenter", argv)
     from unistyle.training.materials.segmenter import train_segmenter
 
-    train_segmenter(config)
+    return _named(train_segmenter(config))
 
 
 def _named(problems: list[str]) -> int:

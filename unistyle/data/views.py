@@ -1,6 +1,6 @@
 """Labelled photos as tensors, and cut for training."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def fit(photo: LabelledPhoto, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return image, mask
 
 
-def check_readable(photos: Iterable[LabelledPhoto]) -> None:
-    """Read all photos and the masks that are there, which then stay in memory. Raises ImageError, which names every
-    one that cannot be read."""
+def unreadable(photos: Iterable[LabelledPhoto]) -> dict[LabelledPhoto, str]:
+    """Those of the photos that cannot be read, or whose mask is there and cannot be, each with a message that names
+    the file and the reason. All others then stay in memory."""
 
     def problem(photo: LabelledPhoto) -> str | None:
         try:
@@ -61,11 +61,21 @@ def check_readable(photos: Iterable[LabelledPhoto]) -> None:
             return str(error)
         return None
 
-    if problems := [p for p in map_on_cores(problem, dict.fromkeys(photos)) if p is not None]:
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        raise ImageError(
-            f"{len(problems)} of the photos and masks cannot be used; mend or remove them:{lines}"
-        )
+    each = list(dict.fromkeys(photos))
+    problems = zip(each, map_on_cores(problem, each), strict=True)
+    return {photo: text for photo, text in problems if text is not None}
+
+
+def without(photos: Sequence[LabelledPhoto], broken: Mapping[LabelledPhoto, str]) -> list[LabelledPhoto]:
+    """The photos but for the broken ones. Raises ImageError where none is left of a material, or of the photos as a
+    whole."""
+    kept = [photo for photo in photos if photo not in broken]
+    if lost := {photo.label for photo in photos} - {photo.label for photo in kept}:
+        reasons = dict.fromkeys(broken[photo] for photo in photos if photo.label in lost)
+        folders = dict.fromkeys(str(photo.path.parent) for photo in photos if photo.label in lost)
+        lines = "".join(f"\n  {reason}" for reason in reasons)
+        raise ImageError(f"no photo of {', '.join(folders)} can be used; mend them, or give others:{lines}")
+    return kept
 
 
 def crop(photo: LabelledPhoto, side: int, variant: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
+from unistyle.files.fetching import fetching
 from unistyle.maths.features import moments
 from unistyle.maths.resizing import resize_regions, short_side, within
 from unistyle.teachers.classifier import fit_head
@@ -30,7 +31,8 @@ def _backbone(name: str, weights: str | Path | None, pretrained: bool = True, **
             f"no weights {weights}: give a safetensors file of {name}, or none for the hub's"
         )
     overlay = dict(file=str(weights)) if weights else None
-    model = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **options)
+    with fetching(f"the weights of {name}", "give a file of them"):
+        model = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **options)
     return model.eval().requires_grad_(False)
 
 

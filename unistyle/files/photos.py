@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -22,11 +23,35 @@ else:
 
 MAX_PIXELS = 512_000_000  # of a file that is read: 1.5 GB as RGB, and more than any camera takes
 
-# Pillow's guard against decompression bombs is one number for the process: above it a warning, above twice of it an
-# error. It is raised to this limit so that photos of 100 megapixels pass without a warning; never lowered, nor set
-# where somebody has switched it off. Files above MAX_PIXELS are refused here, before they are decoded.
-if Image.MAX_IMAGE_PIXELS is not None:
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
+
+class _Roomy:
+    """Within it, photos of 100 megapixels pass without a warning; files above MAX_PIXELS are refused here, before they
+    are decoded.
+
+    Pillow's guard against decompression bombs is one number for the process, which belongs to the program around this:
+    it is raised while any thread reads, and then what it was; never lowered, nor set where it is switched off.
+    """
+
+    def __init__(self):
+        self.lock, self.readers = Lock(), 0
+        self.before: int | None = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.readers == 0:
+                self.before = Image.MAX_IMAGE_PIXELS
+                if self.before is not None:
+                    Image.MAX_IMAGE_PIXELS = max(self.before, MAX_PIXELS)
+            self.readers += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if self.readers == 0:
+                Image.MAX_IMAGE_PIXELS = self.before
+
+
+_ROOMY = _Roomy()
 
 # EXIF orientation -> what makes the stored pixels upright (Exif 2.3, tag 0x0112); 1 is upright.
 TURNS = {
@@ -82,7 +107,7 @@ def read_photo(path: str | Place, admit: Callable[[tuple[int, int]], object] | N
     off, not an image or larger than MAX_PIXELS.
     """
     try:
-        with _open(path) as file:
+        with _ROOMY, _open(path) as file:
             return _decode(file, admit)
     # A broken file surfaces as almost any exception, depending on the decoder and on where the damage is.
     except Exception as error:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from unistyle.files.fetching import fetching
 
 STRIDES = (4, 8, 16, 32)
 
@@ -47,6 +50,20 @@ def backbone_size(name: str) -> int:
     return sum(value.numel() for value in backbone.state_dict().values())
 
 
+def _backbone(config: EncoderConfig) -> Any:
+    """The backbone with its weights. Raises FileNotFoundError for a file of them that is missing, and ValueError where
+    the hub's cannot be fetched."""
+    if config.weights and not Path(config.weights).is_file():
+        raise FileNotFoundError(
+            f"no weights {config.weights}: give a safetensors file of {config.name}, or none for the hub's"
+        )
+    overlay = dict(file=config.weights) if config.weights else None
+    with fetching(f"the weights of {config.name}", "give --encoder.weights FILE"):
+        return timm.create_model(
+            config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
+        )
+
+
 class Encoder(nn.Module):
     """RGB `b 3 h w` in [0, 1] -> one feature map `b c h/s w/s` for each stride s of 4, 8, 16, 32.
 
@@ -60,11 +77,8 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         check_name(config.name)
-        overlay = dict(file=config.weights) if config.weights else None
         try:
-            backbone: Any = timm.create_model(
-                config.name, features_only=True, pretrained=config.pretrained, pretrained_cfg_overlay=overlay
-            )
+            backbone = _backbone(config)
             pad_alike(backbone)
             fold_batch_norm(backbone)
         except (RuntimeError, AssertionError, AttributeError) as error:

@@ -31,7 +31,10 @@ class Limit:
         self.pixels = PIXELS_AT_ONCE.get(device.type, PIXELS_AT_ONCE_ELSEWHERE)
 
     def in_parts(self, photos: list[Photo], masks: Masks, max_size: int | None, work: Work[T]) -> list[T]:
-        """What `work` gives for photos of one size and their masks, given in parts that one pass takes."""
+        """What `work` gives for photos of one size and their masks, given in parts that one pass takes; nothing
+        for none."""
+        if not photos:
+            return []
         count = max(1, self.pixels // working_pixels(*photos[0].size, max_size))
         results: list[T] = []
         for i in range(0, len(photos), count):

@@ -1,6 +1,7 @@
 """How a photo is restyled: the options that are the same for every style."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from unistyle.network.model import SMALLEST
 
@@ -33,6 +34,8 @@ class Look:
     """How large the texture of a sample is, 1 as it comes; from 1/TEXTURE_SCALE to TEXTURE_SCALE."""
 
     def __post_init__(self):
+        for name in ("strength", "structure", "texture_scale", "max_size"):
+            _number(name, getattr(self, name), Integral if name == "max_size" else Real)
         if not 0 <= self.strength <= 1:
             raise ValueError(
                 f"strength {self.strength}; wanted a number from 0 (the photo) to 1 (the full style)"
@@ -53,3 +56,11 @@ class Look:
             raise ValueError(
                 f"max_size {self.max_size}; wanted {SMALLEST} pixels or more, or None for no limit"
             )
+
+
+def _number(name: str, value: object, kind: type) -> None:
+    if value is None and name in ("structure", "max_size"):
+        return
+    if not isinstance(value, kind) or isinstance(value, bool):
+        wanted = "a whole number" if kind is Integral else "a number"
+        raise ValueError(f"{name} is {value!r:.60} ({type(value).__name__}); wanted {wanted}")

@@ -20,7 +20,7 @@ from unistyle.restyle.overlay import overlay
 from unistyle.restyle.passes import FrameMemory, NoMemory, Passes
 from unistyle.restyle.plan import Plan, Planner
 from unistyle.restyle.result import Result, results
-from unistyle.restyle.stack import AnyPhoto, as_photo, opaque, smallest, stack_photos
+from unistyle.restyle.stack import AnyPhoto, as_photo, opaque, several, smallest, stack_photos
 
 
 class UniStyle(HubFolder):
@@ -102,12 +102,11 @@ class UniStyle(HubFolder):
     def restyle(self, photo: AnyPhoto, to: object, mask: AnyPhoto | None = None, **options) -> Result:
         """Restyle one photo.
 
-        photo: a PIL image of any mode, or a path. to: a style for all materials of the main object, or a mapping from
-        materials to styles, all in one pass, which are restyled wherever they are. A style is a name of the bank
-        (`stone`: the exemplar that suits the photo best; `stone/quarry`: that one), a path, a mix of these by weight
-        (`stone:0.7,wall.jpg:0.3`), or a PIL image. In a mapping, `"*"` stands for the materials of the main object that
-        it does not name. mask: where to restyle (white), in place of what is found. options: see `restyle_batch`.
-
+        photo: an image, path, array, tensor or bytes, as in `stack.as_photo`. to: a style for all materials of the
+        main object, or a mapping from materials to styles, which are restyled wherever they are. A style is a name of
+        the bank (`stone`: the exemplar that suits best; `stone/quarry`: that one), a mix of these by weight
+        (`stone:0.7,wall.jpg:0.3`), or a photo. In a mapping, `"*"` stands for the materials of the main object that it
+        does not name. mask: where to restyle (white), in place of what is found. options: see `restyle_batch`.
         Raises UnknownNameError for a style or material that the checkpoint does not know, ImageError for an
         unusable photo or mask, ValueError for an option out of range or a mix with an unusable weight.
         """
@@ -127,7 +126,7 @@ class UniStyle(HubFolder):
         texture_scale: float = 1.0,
         memory: FrameMemory | None = None,
     ) -> list[Result]:
-        """Restyle photos of one size in one pass; `photos`, `to` and `masks` as in `restyle`.
+        """Restyle photos of one size in one pass; `photos`, `to` and `masks` (one for each) as in `restyle`.
 
         strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own colours with
         the style's luminance alone. max_size: the network sees the photo with at most this longer side, in pixels; the
@@ -139,6 +138,7 @@ class UniStyle(HubFolder):
         video, whose frames are given in order, one per call (docs/video.md).
         """
         look, plan = Look(strength, color, max_size, structure, texture_scale), self.plan(to, everywhere)
+        photos, masks = several(photos, masks)
         _refuse(len(photos), plan, masks is not None, memory is not None)
         work = partial(self._restyle, plan=plan, look=look, memory=memory or NoMemory())
         return self.passes.limit.in_parts([as_photo(photo) for photo in photos], masks, max_size, work)

@@ -14,7 +14,7 @@ from unistyle.errors import UnknownNameError
 from unistyle.files.folders import there
 from unistyle.files.places import Place, place
 from unistyle.network.model import UniStyleNetwork
-from unistyle.restyle.stack import AnyPhoto, as_photo
+from unistyle.restyle.stack import WANTED, AnyPhoto, as_photo
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.codes import nearest
 from unistyle.styles.mixing import mix, split_mix
@@ -95,9 +95,9 @@ class Planner:
             return self._named(style)
         if not isinstance(style, AnyPhoto):
             raise ValueError(
-                f"a style is a name of the bank, a path, a mix or a PIL image; got {type(style).__name__}"
+                f"a style is a name of the bank, a mix or a photo; got {type(style).__name__} ({WANTED})"
             )
-        return self._encoded(style, str(style) if isinstance(style, Place) else "photo")
+        return self._encoded(style, str(style) if isinstance(style, os.PathLike | Place) else "photo")
 
     def _named(self, style: str) -> tuple[tuple[str, ...], Swatches]:
         if not self.bank.rows(style):
@@ -105,10 +105,9 @@ class Planner:
             # name of a file, for which `Path.is_file` raises.
             if not os.path.isfile(style) and (parts := split_mix(style)):  # noqa: PTH113
                 return mix([self._named(part) for part, _ in parts], [weight for _, weight in parts])
+            # An address is a photo and never a name, and reading it says best what is wrong with it.
             if "://" in style or os.path.isfile(there(Path(style))):  # noqa: PTH113
-                path = place(style)
-                if path.is_file():
-                    return self._encoded(path, style)
+                return self._encoded(place(style), style)
             if meant(style, self.bank.styles) is None and os.path.isdir(style):  # noqa: PTH112
                 raise ValueError(
                     f"style {style!r} is a folder; give the path of one photo in it, or add it to a checkpoint "

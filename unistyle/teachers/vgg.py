@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg19
 from torchvision.models.vgg import cfgs, make_layers
 
+from unistyle.files.fetching import fetching
+
 LAYERS = {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu5_1": 29}
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT_LAYER = "relu4_1"
@@ -65,9 +67,14 @@ class VGG19(nn.Module):
 
 def read_vgg(weights: str | Path | None) -> VGG19:
     """VGG-19 with the weights of a file, or with the hub's. Raises FileNotFoundError where there is no such file, and
-    ValueError for a file that holds something else."""
+    ValueError for a file that holds something else, or where the hub's cannot be fetched."""
     try:
-        return VGG19(weights)
+        if weights:
+            return VGG19(weights)
+        with fetching(
+            "VGG-19", "give --vgg FILE (--vgg-weights, --teachers.vgg): its weights as safetensors"
+        ):
+            return VGG19()
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{weights or 'the hub'}: these are no weights of VGG-19 ({reason})") from error

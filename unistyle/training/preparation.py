@@ -3,20 +3,21 @@
 Each folder is searched once, and what cannot be used is named before any work starts.
 """
 
-import json
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import set_seed
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.utils import parse_flag_from_env, set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from unistyle.batch.processes import meet
 from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint
 from unistyle.data.labelled import (
     LabelledPhoto,
@@ -29,8 +30,7 @@ from unistyle.data.labelled import (
 )
 from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
 from unistyle.data.transfer import Transfer
-from unistyle.data.views import check_readable, fit, load
-from unistyle.files.atomic import atomic
+from unistyle.data.views import fit, load, unreadable, without
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import has_boundary
 from unistyle.maths.resizing import within
@@ -46,6 +46,7 @@ from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
 from unistyle.teachers.vgg import VGG19, read_vgg
+from unistyle.training import state
 from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, check_counts
 from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
 from unistyle.training.recognition import MaterialTeacher, ObjectTeacher
@@ -67,6 +68,8 @@ class Photos:
     """Photos with masks of objects in general."""
     annotated: list[LabelledPhoto]
     """Photos of the materials with annotated masks, which the thresholds are calibrated on."""
+    problems: list[str]
+    """Why further photos are left out, "PATH: REASON"."""
 
 
 class Recognition(NamedTuple):
@@ -101,7 +104,9 @@ class Run:
 
 
 def make_accelerator(config: OptimizerConfig) -> Accelerator:
-    """Where and how precisely a run trains; `accelerate launch` says on how many devices."""
+    """Where and how precisely a run trains; `accelerate launch` says on how many devices. Raises what `meet` does."""
+    # Accelerate takes what is connected already; by itself it would wait for half an hour, and hear no signal.
+    PartialState(parse_flag_from_env("ACCELERATE_USE_CPU"), **meet())
     return Accelerator(
         mixed_precision=config.precision,
         gradient_accumulation_steps=config.accumulate,
@@ -111,14 +116,23 @@ def make_accelerator(config: OptimizerConfig) -> Accelerator:
 
 def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     """Everything before the first step. Raises ValueError or OSError for what cannot be used, before any work starts:
-    settings, folders, photos, masks, weights. The resolved settings are saved as `config.json` in the run's folder."""
+    settings, folders, masks, weights, the folder of another run. A photo that cannot be read is named and left out.
+    The resolved settings are saved as `config.json` in the run's folder, and what it learns from as `photos.json`."""
     check_counts(config, "exemplars", "preview_every")
     check_counts(config.optimizer, "batch", "accumulate", "segment_every")
     checkpoint_file(config.checkpoint)
     set_seed(config.seed)
     photos = find_photos(config.data)
-    with atomic(Path(config.out) / "config.json") as temporary:
-        temporary.write_text(json.dumps(asdict(config), indent=2))
+    if accelerator.is_main_process:
+        for problem in photos.problems:
+            print(f"not used: {problem}", file=sys.stderr)
+    kinds = {
+        "photos": photos.own,
+        "contents": photos.contents,
+        "styles": photos.styles,
+        "objects": photos.objects,
+    }
+    state.begin(config, materials_of(photos.materials), kinds)
     vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
     seen = config.teachers.recogniser
     objects = ObjectTeacher(seen.name, seen.weights, seen.pretrained).to(accelerator.device)
@@ -166,28 +180,42 @@ def _items(config: OptimizerConfig, accelerator: Accelerator) -> int:
 
 
 def find_photos(data: DataConfig) -> Photos:
-    """The photos of a run. Raises ValueError or OSError for a folder, a file or a photo that cannot be used."""
+    """The photos of a run without those that cannot be read, whose reasons are kept. Raises ValueError or OSError for a
+    folder or a file that cannot be used, or where no photo of a folder can be."""
     materials = list_materials(data.photos)
-    photos = Photos(
-        materials,
+    groups = [
         material_photos(materials, data.split, data.masks),
         folder_photos(data.contents, Path(data.masks) / "contents" if data.masks and data.objects else None),
         folder_photos(data.styles),
         object_photos(data.objects) if data.objects else [],
-        annotated_photos(data, materials),
-    )
-    check_readable([*photos.own, *photos.contents, *photos.styles, *photos.objects])
-    return photos
+    ]
+    candidates = _candidates(data, materials)
+    broken = unreadable(photo for group in [*groups, candidates] for photo in group)
+    own, contents, styles, objects = (without(group, broken) for group in groups)
+    names = {photo.path for photo in broken}
+    images = {name: [path for path in paths if path not in names] for name, paths in materials.images.items()}
+    # Some are enough to calibrate on, whatever they are of.
+    readable = [photo for photo in candidates if photo not in broken]
+    annotated = _bounded(data, readable or without(candidates, broken))
+    problems = list(dict.fromkeys(broken.values()))
+    return Photos(MaterialFolder(materials.root, images), own, contents, styles, objects, annotated, problems)
 
 
 def annotated_photos(data: DataConfig, materials: MaterialFolder) -> list[LabelledPhoto]:
     """The photos that the thresholds are calibrated on: those whose masks have a boundary to find. None where the
     settings name none. Raises what `material_photos` and `fit` do, and ValueError where no mask has a boundary."""
+    return _bounded(data, _candidates(data, materials))
+
+
+def _candidates(data: DataConfig, materials: MaterialFolder) -> list[LabelledPhoto]:
     if not (data.annotated and data.calibrate):
         return []
-    photos = material_photos(materials, data.calibrate, data.annotated)
+    return material_photos(materials, data.calibrate, data.annotated)
+
+
+def _bounded(data: DataConfig, photos: list[LabelledPhoto]) -> list[LabelledPhoto]:
     bounded = [photo for photo in photos if has_boundary(fit(photo, data.photo_sizes[-1])[1] > 0.5)]
-    if not bounded:
+    if photos and not bounded:
         raise ValueError(
             f"the masks of {data.calibrate} in {data.annotated} fill their photos ({len(photos)} of them): the "
             "threshold is calibrated on masks that cover less than 95 %; give such, or leave data.calibrate out"

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from unistyle.files.fetching import fetching
 from unistyle.maths.features import moments
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.classifier import fit_head
@@ -117,7 +118,8 @@ class ObjectTeacher(nn.Module):
                 f"no weights {weights}: give a safetensors file of {name}, or none for the hub's"
             )
         overlay = dict(file=str(weights)) if weights else None
-        model: Any = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
+        with fetching(f"the weights of {name}", "give --teachers.recogniser.weights FILE"):
+            model: Any = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
         self.model, about = model.eval(), model.pretrained_cfg
         for key in ("mean", "std"):
             self.register_buffer(key, torch.tensor(about[key])[:, None, None], persistent=False)

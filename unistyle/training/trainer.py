@@ -126,15 +126,15 @@ class Trainer:
                 to_pil(grid).save(temporary, format="PNG")
 
 
-def train(config: TrainConfig) -> bool:
-    """A whole run: everything prepared, the network trained, the checkpoint written; whether this process wrote it.
-    Raises what `prepare` does before any work starts, and FloatingPointError where a term of the objective is not
-    finite any more."""
+def train(config: TrainConfig) -> Run:
+    """A whole run: everything prepared, the network trained, the checkpoint written by the main process. Raises what
+    `make_accelerator` and `prepare` do before any work starts, and FloatingPointError where a term of the objective is
+    not finite any more."""
     accelerator = make_accelerator(config.optimizer)
     run = prepare(config, accelerator)
     averaged = Trainer(run, VGGTargets(run.vgg, config.cache_gb * 2**30)).run()
-    if main := accelerator.is_main_process:
+    if accelerator.is_main_process:
         checkpoint = release(averaged_network(averaged), config, run.photos.own, run.photos.annotated)
         save_checkpoint(config.checkpoint, checkpoint)
     accelerator.end_training()
-    return main
+    return run

@@ -14,6 +14,7 @@ from unistyle.data.composing import UNKNOWN, Piece
 from unistyle.data.concepts import Concept
 from unistyle.data.labelled import LabelledPhoto, list_materials
 from unistyle.data.views import load
+from unistyle.errors import ImageError
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import short_side, to_size, within
@@ -90,11 +91,24 @@ class Shown(NamedTuple):
     """Where it comes from."""
 
 
-def pieces_of(network: UniStyleNetwork, photos: Sequence[Shown]) -> Iterator[Piece]:
-    """The photos with their main objects as the network finds them, and with what is known of them."""
-    for path, concept, kind in tqdm(photos, desc="main objects"):
-        sure = concept.material is not None and not concept.worn
-        yield hinted(piece_of(network, path, concept.material if sure else UNKNOWN, kind), concept)
+def pieces_of(
+    network: UniStyleNetwork, photos: Sequence[Shown]
+) -> tuple[list[Shown], list[Piece], list[str]]:
+    """The photos that can be read, as pieces with their main objects as the network finds them and with what is known
+    of them, and why the others cannot be. Raises ImageError where none can."""
+    shown, pieces, problems = [], [], []
+    for photo in tqdm(photos, desc="main objects"):
+        sure = photo.concept.material is not None and not photo.concept.worn
+        try:
+            piece = piece_of(network, photo.path, photo.concept.material if sure else UNKNOWN, photo.kind)
+        except ImageError as error:
+            problems.append(str(error))
+        else:
+            shown.append(photo)
+            pieces.append(hinted(piece, photo.concept))
+    if not pieces:
+        raise ImageError("no photo can be used:" + "".join(f"\n  {problem}" for problem in problems))
+    return shown, pieces, problems
 
 
 @torch.inference_mode()

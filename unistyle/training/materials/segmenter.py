@@ -114,17 +114,17 @@ def check_photos(config: SegmenterConfig) -> None:
     weakly_labelled(config, materials)
 
 
-def train_segmenter(config: SegmenterConfig) -> None:
-    """Train the segmenter and write the checkpoint. Raises CheckpointError, ImageError, ValueError or OSError before
-    anything is written."""
+def train_segmenter(config: SegmenterConfig) -> list[str]:
+    """Train the segmenter and write the checkpoint; returns why photos were left out. Raises CheckpointError,
+    ImageError, ValueError or OSError before anything is written."""
     check_counts(config, "steps", "batch", "rounds")
     checkpoint_file(config.out)
     device = pick_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     before = checkpoint.network.to(device)
     network = copy.deepcopy(with_main_object(before)).to(device)
-    photos = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
-    pieces = list(pieces_of(before, photos))
+    asked = [photo for of in (labelled, weakly_labelled) for photo in of(config, network.config.materials)]
+    photos, pieces, problems = pieces_of(before, asked)
     materials, length = len(network.config.materials), config.steps * config.batch
     learned: list[dict[str, Tensor]] = []
     for number in range(config.rounds):
@@ -134,8 +134,8 @@ def train_segmenter(config: SegmenterConfig) -> None:
         trainer.run(composed, f"round {number + 1} of {config.rounds}")
         learned.append({name: value.clone() for name, value in network.segmenter.state_dict().items()})
     network.segmenter.load_state_dict(_mean(learned[1:] or learned))
-    with torch.no_grad():
-        network.segmenter.classify.bias[0] += PRIOR
+    expected = network.segmenter.state_dict()["classify.bias"]
+    expected[0] += PRIOR  # shared with the layer
     network.requires_grad_(False).cpu()
     network.config = replace(
         network.config, threshold=0.5
@@ -143,6 +143,7 @@ def train_segmenter(config: SegmenterConfig) -> None:
     notes = checkpoint.notes | {"segmenter": _note(config, pieces)}
     made = replace(checkpoint, network=network, notes=notes)
     print(f"{', '.join(network.config.materials)} in {save_checkpoint(config.out, made)}")
+    return problems
 
 
 def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
