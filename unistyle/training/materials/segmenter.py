@@ -20,10 +20,9 @@ from tqdm import tqdm
 from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
 from unistyle.data.composing import PHOTOS, Composer, Piece
 from unistyle.data.concepts import Concept, Concepts, read_concepts
-from unistyle.data.labelled import material_photos, materials_of
+from unistyle.data.labelled import folder_photos, material_photos, materials_of
 from unistyle.devices import pick_device
 from unistyle.errors import UsageError
-from unistyle.files.folders import list_images
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.model import UniStyleNetwork
 from unistyle.network.vocabulary import with_main_object
@@ -99,10 +98,10 @@ def labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
 
 
 def weakly_labelled(config: SegmenterConfig, materials: Sequence[str]) -> list[Shown]:
-    """Photos whose names say what they show, and photos of anything: those for self-training."""
+    """Photos whose names say what they show, and photos of anything: those for self-training. Raises ValueError for a
+    folder without photos."""
     concepts = read_concepts(config.table, materials) if config.table else Concepts({}, materials)
-    named = [path for folder in config.named for path in list_images(folder)]
-    rest = [path for folder in config.unlabelled for path in list_images(folder)]
+    named, rest = ([photo.path for photo in folder_photos(f)] for f in (config.named, config.unlabelled))
     return [Shown(p, concepts.of(p), "named") for p in named] + [Shown(p, Concept(), "") for p in rest]
 
 
