@@ -128,7 +128,7 @@ def test_one_photo_in_place_of_a_list_is_refused(model, photos):
     ("masks", "message"),
     [([PHOTO], "2 photos and 1 masks"), ([PHOTO] * 3, "2 photos and 3 masks"), ([], "2 photos and 0 masks"),
      ([PHOTO, None], r"masks\[1\] is None"), (PHOTO, "masks is one Image; wanted a list"),
-     ([PHOTO, 3], "got int for a photo")],
+     ([PHOTO.convert("L"), 3], "got int for a photo")],
 )  # fmt: skip
 def test_masks_go_with_photos_one_by_one(model, masks, message):
     with pytest.raises(ValueError, match=message):
