@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from unistyle.commands import infer
 from unistyle.data.transfer import Transfer
 from unistyle.files.digest import digest
 from unistyle.network.encoder import EncoderConfig
@@ -140,3 +141,19 @@ def png(width: int, height: int, rows: bytes, extra: bytes = b"", depth: int = 8
 
 def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    """The pixels of a file as they are."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def infer_with(checkpoint: Path, capsys):
+    """Runs `unistyle infer` on the CPU in this process: exit code, printed text, error text."""
+
+    def call(*arguments, to="stone"):
+        given = [*arguments, "--to", to, "--checkpoint", checkpoint, "--device", "cpu"]
+        return infer.main([str(a) for a in given]), *capsys.readouterr()
+
+    return call

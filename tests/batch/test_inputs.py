@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers import files, make_photo
+from tests.helpers import files, make_photo, pixels
 from unistyle.batch.jobs import collect
 from unistyle.commands import infer
 from unistyle.errors import UsageError
@@ -45,11 +45,6 @@ def mask(name: str, column: int = 20) -> np.ndarray:
     values[:, :column] = 255
     Image.fromarray(values).save(path)
     return values
-
-
-def pixels(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def jobs(inputs: list, out: str = "out", **options) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers import make_photo
+from tests.helpers import infer_with, make_photo, pixels
 from unistyle.batch.manifest import key
 from unistyle.commands import infer
 
@@ -27,11 +27,7 @@ def photos(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def run(checkpoint, capsys):
-    def call(*arguments, to="stone"):
-        given = [*arguments, "--to", to, "--checkpoint", checkpoint, "--device", "cpu"]
-        return infer.main([str(a) for a in given]), *capsys.readouterr()
-
-    return call
+    return infer_with(checkpoint, capsys)
 
 
 def mask_of(column: int, path: Path, size: tuple[int, int] = (50, 40)) -> np.ndarray:
@@ -40,11 +36,6 @@ def mask_of(column: int, path: Path, size: tuple[int, int] = (50, 40)) -> np.nda
     mask[:, :column] = 255
     Image.fromarray(mask).save(path)
     return mask
-
-
-def pixels(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def records(out: str) -> dict[str, dict]:

@@ -10,19 +10,14 @@ import pytest
 from PIL import Image
 
 import unistyle.batch.manifest
-from tests.helpers import make_photo
+from tests.helpers import infer_with, make_photo
 from unistyle.batch.jobs import collect
-from unistyle.commands import infer
 from unistyle.files.places import forget, is_local, place, remove_leftovers, search, stamp
 
 
 @pytest.fixture
 def run(checkpoint, capsys):
-    def call(*arguments, to="stone"):
-        given = [*arguments, "--to", to, "--checkpoint", checkpoint, "--device", "cpu"]
-        return infer.main([str(a) for a in given]), *capsys.readouterr()
-
-    return call
+    return infer_with(checkpoint, capsys)
 
 
 @pytest.fixture

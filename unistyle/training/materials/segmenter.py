@@ -35,7 +35,7 @@ from unistyle.training.materials.pieces import Shown, believed, pieces_of, thing
 WARMUP = 10  # one in so many steps, the first ones, in which the rate rises
 CLIP = 5.0  # norm of the gradient at most
 THINGS = "things"  # the kind of photos of things on plain ground
-PRIOR = 0.6  # added to the logit of other, which scenes show more of than composed photos (docs/trials.md)
+PRIOR = 0.6  # of the logit of other, which scenes show more of than composed photos (docs/trials.md)
 MAIN = 1.0  # weight of what holds the main object
 
 
@@ -59,7 +59,7 @@ class SegmenterTrainer:
             wanted = self.before.main_logit(self.before.segmenter(features)).sigmoid()
         logits = self.network.segmenter(features)
         return {
-            "materials": label_term(logits, label),
+            "materials": label_term(torch.cat([logits[:, :1] - PRIOR, logits[:, 1:]], 1), label),
             "main": F.binary_cross_entropy_with_logits(logits[:, -1:], wanted),
         }
 
@@ -133,8 +133,6 @@ def train_segmenter(config: SegmenterConfig) -> list[str]:
         trainer.run(composed, f"round {number + 1} of {config.rounds}")
         learned.append({name: value.clone() for name, value in network.segmenter.state_dict().items()})
     network.segmenter.load_state_dict(_mean(learned[1:] or learned))
-    expected = network.segmenter.state_dict()["classify.bias"]
-    expected[0] += PRIOR  # shared with the layer
     network.requires_grad_(False).cpu()
     network.config = replace(
         network.config, threshold=0.5
