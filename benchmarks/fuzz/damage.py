@@ -41,18 +41,19 @@ def pick(rng: Rng, values: Iterable) -> object:
 
 
 def flip_header(rng: Rng, blob: bytes) -> bytes:
-    return _flip(rng, blob, 0, 8 + int.from_bytes(blob[:8], "little"))
+    return flip(rng, blob, 0, 8 + int.from_bytes(blob[:8], "little"))
 
 
 def flip_length(rng: Rng, blob: bytes) -> bytes:
-    return _flip(rng, blob, 0, 8)
+    return flip(rng, blob, 0, 8)
 
 
 def flip_data(rng: Rng, blob: bytes) -> bytes:
-    return _flip(rng, blob, 8 + int.from_bytes(blob[:8], "little"), len(blob))
+    return flip(rng, blob, 8 + int.from_bytes(blob[:8], "little"), len(blob))
 
 
-def _flip(rng: Rng, blob: bytes, start: int, stop: int) -> bytes:
+def flip(rng: Rng, blob: bytes, start: int, stop: int) -> bytes:
+    """Bits of the bytes from start to stop."""
     damaged = bytearray(blob)
     for at in rng.integers(start, stop, int(rng.integers(1, 9))):
         damaged[at] ^= 1 << int(rng.integers(8))

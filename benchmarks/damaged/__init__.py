@@ -1,0 +1,1 @@
+"""Damaged photos and videos through the command."""
