@@ -66,3 +66,21 @@ def test_a_picture_shows_the_object_that_it_shows():
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
         ObjectTeacher(weights=tmp_path / "nothing.safetensors")
+
+
+def test_teachers_see_in_mixed_precision_what_they_see_in_full(taught):
+    teacher, vgg = taught
+    teacher.eval()
+    picture, whole, label = grain(12, 5)[None], torch.ones(1, 1, 32, 48), torch.tensor([1])
+    exact = Seen(vgg, picture)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen = Seen(vgg, picture)
+    for name, features in seen.full.items():
+        assert features.dtype == torch.float32  # Gram matrices are not made in half precision
+        assert torch.equal(features, features.bfloat16().float())
+        torch.testing.assert_close(
+            features, exact.full[name], rtol=0.1, atol=0.1 * exact.full[name].std().item()
+        )
+    torch.testing.assert_close(
+        teacher.term(seen, whole, label), teacher.term(exact, whole, label), rtol=0.1, atol=0.02
+    )

@@ -141,7 +141,7 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     items = _items(config.optimizer, accelerator)
     pairs = make_pairs(config, photos, items)
     gatys = gatys_results(pairs, vgg, config, accelerator)
-    teachers = Recognition(material_teacher(config, photos, vgg), objects)
+    teachers = Recognition(material_teacher(config, photos, vgg, accelerator), objects)
     sizes, batch = config.data.photo_sizes, config.optimizer.batch
     masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
     return _ready(config, accelerator, photos, vgg, teachers, gatys, network, pairs, masked)
@@ -267,12 +267,14 @@ def style_sample(photo: LabelledPhoto) -> Tensor | None:
     return sample_of(*(within(x, STYLE_SIZE) for x in (image, mask)))
 
 
-def material_teacher(config: TrainConfig, photos: Photos, vgg: VGG19) -> MaterialTeacher:
+def material_teacher(
+    config: TrainConfig, photos: Photos, vgg: VGG19, accelerator: Accelerator
+) -> MaterialTeacher:
     """The teacher of materials, fitted to their photos, on the device of VGG-19."""
     device = next(vgg.parameters()).device
     material = MaterialTeacher(len(materials_of(photos.materials))).to(device)
     views = [fit(photo, config.data.style_size) for photo in photos.own]
-    material.fit(vgg, views, [photo.label for photo in photos.own])
+    material.fit(vgg, views, [photo.label for photo in photos.own], accelerator.autocast)
     return material
 
 

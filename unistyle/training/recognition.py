@@ -5,7 +5,8 @@ takes part in the network or judges it: linear heads on moments of VGG-19's feat
 material as the only label, and a classifier of ImageNet's objects.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,12 +31,13 @@ Features = Mapping[str, Tensor]
 
 class Seen:
     """What VGG-19 sees in pictures `b 3 h w` in [0, 1]: features at their size, and those of DEEP at half of it, where
-    the same layers see structure twice as large."""
+    the same layers see structure twice as large. In mixed precision they are computed in it; what is made of them is
+    not, as a Gram matrix is a difference of large sums."""
 
     def __init__(self, vgg: nn.Module, images: Tensor):
         half = vgg(F.avg_pool2d(images, 2))
-        self.full: Features = vgg(images)
-        self.half: Features = {name: half[name] for name in DEEP}
+        self.full: Features = {name: f.float() for name, f in vgg(images).items()}
+        self.half: Features = {name: half[name].float() for name in DEEP}
 
 
 class MaterialTeacher(nn.Module):
@@ -46,18 +48,24 @@ class MaterialTeacher(nn.Module):
         self.heads = nn.ModuleList(_Head(materials) for _ in range(2))
 
     @torch.no_grad()
-    def fit(self, vgg: VGG19, photos: Sequence[tuple[Tensor, Tensor]], labels: Sequence[int]) -> None:
-        """Fit to photos `3 h w` of one size, with regions `1 h w`, and to their reflections."""
+    def fit(
+        self,
+        vgg: VGG19,
+        photos: Sequence[tuple[Tensor, Tensor]],
+        labels: Sequence[int],
+        precision: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
+        """Fit to photos `3 h w` of one size, with regions `1 h w`, and to their reflections. precision: that in which
+        VGG-19 sees them, as `Accelerator.autocast` gives it."""
         rows: list[list[Tensor]] = [[], []]
         device = next(vgg.parameters()).device
         for start in range(0, len(photos), BATCH):
             images, regions = (
                 torch.stack(x).to(device) for x in zip(*photos[start : start + BATCH], strict=True)
             )
-            views = [
-                list(self._pooled(Seen(vgg, x), w))
-                for x, w in ((images, regions), (images.flip(-1), regions.flip(-1)))
-            ]
+            with precision():
+                seen = [Seen(vgg, x) for x in (images, images.flip(-1))]
+            views = [list(self._pooled(x, w)) for x, w in zip(seen, (regions, regions.flip(-1)), strict=True)]
             for kept, pair in zip(rows, zip(*views, strict=True), strict=True):
                 kept.append(torch.stack(pair, dim=1))
         for head, kept in zip(self.heads, rows, strict=True):

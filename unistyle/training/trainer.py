@@ -35,13 +35,14 @@ class Trainer:
 
     def terms(self, pairs: dict, masked: dict | None) -> dict[str, Tensor]:
         """One batch -> the named terms of the objective, unweighted."""
+        loss, teachers = self.config.loss, self.prepared.teachers
         with self.accelerator.autocast():
             output, logits = self.prepared.student(pairs, masked)
-        image, loss, teachers = output.image.float(), self.config.loss, self.prepared.teachers
-        seen = Seen(self.targets.vgg, image)
+            image = output.image.float()
+            seen, recognised = Seen(self.targets.vgg, image), teachers.object.term(image, pairs["photo"])
         terms = style_terms(pairs, seen, self.targets, loss.content_margin) | pixel_terms(pairs, image)
         terms["named"] = teachers.material.term(seen, pairs["region"], pairs["style_label"])
-        terms["object"] = teachers.object.term(image, pairs["photo"])
+        terms["object"] = recognised
         if masked is not None:
             terms["segmentation"] = segmentation_term(logits.float(), masked["mask"], masked["label"])
         return terms
