@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from scipy.stats import wasserstein_distance
 
 from unistyle.maths.features import gram, periodic_energy
 from unistyle.network.encoder import EncoderConfig
@@ -171,6 +173,41 @@ def test_colours_that_the_style_has_cost_nothing_whatever_their_light():
         pixel_terms(item, outside)["palette"], pixel_terms(item, darker)["palette"], rtol=0.1, atol=1e-3
     )
     assert pixel_terms(item | {"same": torch.ones(1)}, spot)["palette"] == 0
+
+
+def colours(image, region=None, style=None):
+    """A picture `3 24 32` of one pixel a place, against a style of as many."""
+    whole = torch.ones(1, 1, 24, 32)
+    item = batch() | dict(photo=image, region=whole if region is None else region, style=style, style_region=whole,
+                          gatys=image)  # fmt: skip
+    return pixel_terms(item, image, blur=4)["colours"]
+
+
+def test_shares_of_colours_are_compared_as_by_optimal_transport():
+    torch.manual_seed(0)
+    style = torch.rand(1, 3, 24, 32)
+    shuffled = style.flatten(2)[..., torch.randperm(24 * 32)].view_as(style)
+    assert colours(shuffled, style=style) < 1e-6  # where a colour is does not matter
+    # On a line, the distance is that of the sorted values.
+    red = torch.zeros(1, 3, 24, 32)
+    other = red.clone()
+    red[:, 0], other[:, 0] = torch.rand(2, 24, 32).unbind()
+    wanted = wasserstein_distance(red[0, 0].flatten(), other[0, 0].flatten())
+    lines = F.normalize(torch.randn(13, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    share = (1 + lines[:, 0].abs().sum()) / 16  # what a line sees of red
+    assert colours(red, style=other) == pytest.approx(wanted * share.item(), rel=0.05)
+    assert colours((style + 0.5) / 1.5, style=style) > 0.1  # paler
+    half = style.clone()
+    half[..., :16] = half[..., 16:].mean((2, 3), keepdim=True)
+    assert colours(half, style=style) > 0.02  # fewer
+
+
+def test_only_colours_inside_the_region_count():
+    torch.manual_seed(0)
+    style, left = torch.rand(1, 3, 24, 32), torch.zeros(1, 1, 24, 32)
+    left[..., :16] = 1
+    image = torch.cat([style[..., :16], torch.zeros(1, 3, 24, 16)], dim=-1)
+    assert colours(image, left, style) < 0.02 < colours(image, None, style)
 
 
 def test_a_few_steps_bring_the_style_nearer(vgg_weights):

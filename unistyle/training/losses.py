@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
+from einops import einsum, repeat
 from torch import Tensor
 
 from unistyle.data.composing import UNKNOWN
@@ -16,7 +17,15 @@ from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 from unistyle.training.recognition import DEEP, Seen
 
-PLACES = (12, 16)  # rows and columns into which a picture is divided to compare its colours
+PLACES = (
+    12,
+    16,
+)  # rows and columns into which a picture is divided to look for colours that a style does not have
+FINE_PLACES = (24, 32)  # and those of which each colour's share is compared
+LINES, LEVELS = (
+    16,
+    32,
+)  # on how many lines through the colours they are compared, and by how many quantiles of each
 
 
 class VGGTargets:
@@ -118,7 +127,7 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
     """`gatys`: distance to the teacher's result. `identity`: the photo as its own style gives the photo back.
     `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation.
     `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it.
-    `palette`: colours that the style does not have."""
+    `palette`: colours that the style does not have. `colours`: colours in other shares than the style's."""
     region, photo = batch["region"], batch["photo"]
     low = lambda x: F.avg_pool2d(luminance(x), blur, blur // 2)  # noqa: E731
     small = F.avg_pool2d(region, blur, blur // 2)
@@ -130,6 +139,7 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
         smooth=variation,
         grain=_excess_grain(batch, image),
         palette=(_foreign_colours(batch, image) * (1 - batch["same"].float())).mean(),
+        colours=(_colour_distance(batch, image) * (1 - batch["same"].float())).mean(),
     )
 
 
@@ -147,18 +157,41 @@ def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
 def _foreign_colours(batch: dict, image: Tensor) -> Tensor:
     """How far the chroma of the places of PLACES inside the region is from that of the nearest place of the style, `b`.
     A saturated spot is seen at once, and hardly changes a Gram matrix."""
-    chroma, weight = _places(image, batch["region"])
-    wanted, there = _places(batch["style"], batch["style_region"])
+    colours, weight = _places(image, batch["region"], PLACES)
+    own, there = _places(batch["style"], batch["style_region"], PLACES)
+    chroma, wanted = ((x - luminance(x)).flatten(2).mT for x in (colours, own))
     distance = (chroma[:, :, None] - wanted[:, None]).square().sum(-1) + 10.0 * (there < 0.5)[:, None]
     nearest = (distance.amin(2) + 1e-6).sqrt().clamp_max(1)
     return (nearest * weight).sum(1) / weight.sum(1)
 
 
-def _places(image: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean chroma `b n 3` of the part of each place that is inside the region, and how much of it is, `b n`."""
-    weight = F.adaptive_avg_pool2d(region, PLACES) + 1e-4
-    colour = F.adaptive_avg_pool2d(image * (region + 1e-4), PLACES) / weight
-    return (colour - luminance(colour)).flatten(2).mT, weight.flatten(1)
+def _colour_distance(batch: dict, image: Tensor) -> Tensor:
+    """Sliced Wasserstein distance of the colours of the places of FINE_PLACES in the region and in the style's, `b`
+    (Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measures", section 3). Gram matrices mind little
+    whether a photo of a few colours becomes one of them, or all of them paler."""
+    got = _quantiles(*_places(image, batch["region"], FINE_PLACES))
+    wanted = _quantiles(*_places(batch["style"], batch["style_region"], FINE_PLACES))
+    return (got - wanted).abs().mean((1, 2))
+
+
+def _quantiles(colours: Tensor, weight: Tensor) -> Tensor:
+    """LEVELS quantiles of colours `b 3 h w`, of which each counts by its weight `b n`, on LINES lines: `b l q`."""
+    spread = torch.randn(LINES - 3, 3, generator=torch.Generator().manual_seed(0))
+    lines = torch.cat([torch.eye(3), F.normalize(spread, dim=1)]).to(colours)
+    values, order = einsum(lines, colours.flatten(2), "l c, b c n -> b l n").sort(dim=-1)
+    weight = (
+        weight * (weight > 0.05) + 1e-6
+    )  # of places that are hardly inside, the colours are of what is around
+    below = repeat(weight, "b n -> b l n", l=LINES).gather(-1, order).cumsum(-1)
+    levels = (torch.arange(LEVELS, device=below.device) + 0.5) / LEVELS * below[..., -1:]
+    at = torch.searchsorted(below, levels).clamp_max(values.shape[-1] - 1)
+    return values.gather(-1, at)
+
+
+def _places(image: Tensor, region: Tensor, places: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Mean colour `b 3 h w` of the part of each place that is inside the region, and how much of it is, `b n`."""
+    weight = F.adaptive_avg_pool2d(region, places) + 1e-4
+    return F.adaptive_avg_pool2d(image * (region + 1e-4), places) / weight, weight.flatten(1)
 
 
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
