@@ -199,7 +199,7 @@ def test_tiff_of_sixteen_bits_tiles_and_floats(tmp_path):
     for name in ("deep", "tiles"):
         np.testing.assert_array_equal(np.asarray(read_image(tmp_path / f"{name}.tif")), values >> 8)
     tifffile.imwrite(tmp_path / "floats.tif", values.astype(np.float32), photometric="rgb")
-    with pytest.raises(ImageError, match=r"floats\.tif: cannot be read"):
+    with pytest.raises(ImageError, match=r"floats\.tif: .* with values from"):
         read_photo(tmp_path / "floats.tif")
 
 
