@@ -8,8 +8,14 @@ from typing import BinaryIO
 
 from unistyle.errors import ImageError
 
-CUT_OFF = "cannot be read as an image: the file is cut off or damaged"
 MOST = 64  # directories that are looked through for the full picture: files with previews have a few
+
+
+class DamageError(ImageError):
+    """A TIFF file that is cut off, or whose directories make no sense."""
+
+    def __init__(self):
+        super().__init__("cannot be read as an image: the TIFF file is cut off or damaged")
 
 
 class Tag(IntEnum):
@@ -127,12 +133,12 @@ class Directory:
     """Where the next directory of the chain lies; 0 at its end."""
 
     def numbers(self, tag: Tag, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """The whole numbers of an entry. Raises ImageError where they are not whole, or lie beyond the file's end."""
+        """The whole numbers of an entry. Raises DamageError where they are not whole, or lie beyond the file's end."""
         if tag not in self.entries:
             return default
         kind, count, field = self.entries[tag]
         if kind not in NUMBERS:
-            raise ImageError(CUT_OFF)
+            raise DamageError()
         size = SIZES[kind] * count
         if size > len(field):
             field = read_at(self.file, struct.unpack(self.form.order + self.form.place, field)[0], size)
@@ -154,18 +160,16 @@ class Directory:
 
 
 def read_at(file: BinaryIO, place: int, size: int) -> bytes:
-    """Bytes at a place in the file. Raises ImageError where there are fewer."""
+    """Bytes at a place in the file. Raises DamageError where there are fewer."""
     file.seek(0, 2)
     if place + size > file.tell():
-        raise ImageError(CUT_OFF)
+        raise DamageError()
     file.seek(place)
     return file.read(size)
 
 
-def first_place(file: BinaryIO) -> tuple[Form, int] | None:
-    """The form of a TIFF file, and where its first directory lies; None for other files."""
-    file.seek(0)
-    start = file.read(16)
+def first_place(start: bytes) -> tuple[Form, int] | None:
+    """The form of a TIFF file that begins with these 16 bytes, and where its first directory lies; None for others."""
     order = {b"II": "<", b"MM": ">"}.get(start[:2])
     if order is None or len(start) < 16:
         return None
@@ -177,7 +181,7 @@ def first_place(file: BinaryIO) -> tuple[Form, int] | None:
 
 
 def read_directory(file: BinaryIO, form: Form, place: int) -> Directory:
-    """The directory at a place. Raises ImageError where the file ends before it does."""
+    """The directory at a place. Raises DamageError where the file ends before it does."""
     head, size, field_size = ("Q", 20, 8) if form.big else ("H", 12, 4)
     (count,) = struct.unpack(form.order + head, read_at(file, place, struct.calcsize(head)))
     place += struct.calcsize(head)

@@ -55,7 +55,7 @@ class Layout:
     photometric: int
     extras: tuple[int, ...]
     """What the samples beyond the colours are: UNSPECIFIED, or opacity that is ASSOCIATED (the colours are multiplied
-    by it) or UNASSOCIATED."""
+    by it) or UNASSOCIATED, for which some programs write 999."""
     planar: bool
     """Each sample has a plane of its own."""
     compression: int
@@ -99,8 +99,8 @@ class Layout:
             return False
         if self.photometric == YCBCR and self.compression == PLAIN and self.samples > 1:
             return False
-        if self.compression in (OLD_JPEG, JPEG):  # of 8 bits; whose planes LibTIFF joins
-            return True
+        if self.compression in (OLD_JPEG, JPEG):  # whose planes LibTIFF joins
+            return max(self.bits) == 8
         if max(self.bits) > 8 and (
             self.photometric == MIN_IS_WHITE or self.associated or max(self.bits) != 16
         ):
@@ -170,7 +170,7 @@ def layout_of(directory: Directory) -> Layout:
     if len(bits) == 1:
         bits *= min(samples, 64)  # a number for all; more than 64 samples are no photo's
     formats = numbers(Tag.SAMPLE_FORMAT, (UNSIGNED,))
-    extras = tuple(UNASSOCIATED if kind > 2 else kind for kind in numbers(Tag.EXTRA_SAMPLES))
+    extras = numbers(Tag.EXTRA_SAMPLES)
     missing = samples - COLOURS.get(photometric, samples) - len(extras)
     if photometric == RGB and not extras and missing == 1:  # as some programs write RGB with opacity
         extras = (UNASSOCIATED,)

@@ -3,8 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from unistyle.errors import ImageError
 from unistyle.files.decoding import png, samples, tiff
+from unistyle.files.decoding.directories import Tag
+from unistyle.files.decoding.layout import MIN_IS_WHITE
 
 # Formats of which Pillow scales whole numbers of mode I to 16 bits.
 SCALED = ("PNG", "PPM")
@@ -65,15 +66,10 @@ def _attribute_bits(image: Image.Image) -> int | None:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of whole numbers or floats: mode L, or LA where one of its values is transparent."""
-    values, what = np.asarray(image), f"image of mode {image.mode}"
-    if image.mode == "F":
-        grey = samples.floats(values, what)
-    elif image.mode != "I":
-        grey = _sixteen(image, values)
-    elif image.format in SCALED:
-        grey = samples.eight_bits(values.clip(0, 65535), 16)
-    else:
-        grey = samples.whole_numbers(values, what)
+    values = np.asarray(image)
+    grey = _grey(image, values)
+    if getattr(image, "tag_v2", {}).get(Tag.PHOTOMETRIC) == MIN_IS_WHITE:
+        grey = 255 - grey
     plain = Image.fromarray(grey)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
@@ -82,11 +78,15 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return plain
 
 
-def _sixteen(image: Image.Image, values: np.ndarray) -> np.ndarray:
-    """Mode I;16 and its kin. A TIFF file that was read already still says how many of the bits are used."""
-    tags = getattr(image, "tag_v2", {})
-    bits, inverted = tags.get(258, (16,))[0], tags.get(262, 1) == 0
-    if not 8 <= bits <= 16 or values.max() >= 1 << bits:
-        raise ImageError(f"image of mode {image.mode} with values up to {values.max()} in {bits} bits")
-    grey = samples.eight_bits(values, bits)
-    return 255 - grey if inverted else grey
+def _grey(image: Image.Image, values: np.ndarray) -> np.ndarray:
+    what = f"image of mode {image.mode}"
+    if image.mode == "F":
+        return samples.floats(values, what)
+    if image.mode == "I" and image.format not in SCALED:
+        return samples.whole_numbers(values, what)
+    # A TIFF file that was read already still says how many of the 16 bits are used.
+    bits = getattr(image, "tag_v2", {}).get(Tag.BITS, (16,))[0]
+    low, high = int(values.min()), int(values.max())
+    if not 8 < bits <= 16 or low < 0 or high >= 1 << bits:
+        raise samples.out_of_range(what, low, high, f"whole numbers of {bits} bits")
+    return samples.eight_bits(values, bits)

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from PIL import Image
 
 from unistyle.errors import ImageError
-from unistyle.files.decoding.directories import CUT_OFF, Directory, Form, Tag, read_at
+from unistyle.files.decoding.directories import DamageError, Directory, Form, Tag, read_at
 from unistyle.files.decoding.layout import FLOAT, GREY, PLAIN, SIGNED, Layout
 
 BAND = 1 << 24  # bytes that are unpacked at a time: a little against what a large picture takes
@@ -46,7 +46,7 @@ class Segments:
         length = Tag.TILE_LENGTH if tiled else Tag.ROWS_PER_STRIP
         self.rows = directory.number(length, layout.height)
         if min(self.rows, self.tile_width, layout.width, layout.height) < 1:
-            raise ImageError(CUT_OFF)
+            raise DamageError()
         self.rows = self.rows if tiled else min(self.rows, layout.height)
         self.across, self.down = -(-layout.width // self.tile_width), -(-layout.height // self.rows)
         self.tiled = tiled
@@ -54,7 +54,7 @@ class Segments:
         self.counts = directory.numbers(Tag.TILE_BYTES if tiled else Tag.STRIP_BYTES) or self._counts()
         needed = self.across * self.down * self.planes
         if min(len(self.places), len(self.counts)) < needed:
-            raise ImageError(CUT_OFF)
+            raise DamageError()
         size, picture = self.row_bytes * self.rows, layout.width * layout.height * layout.samples * 8
         if size > min(LARGEST, max(BAND, picture)):
             raise ImageError(

@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 
 from unistyle.errors import ImageError
 from unistyle.files.decoding.directories import (
+    DamageError,
     Directory,
     Tag,
     all_directories,
     first_place,
-    read_at,
     read_directory,
 )
 from unistyle.files.decoding.layout import (
@@ -29,12 +29,10 @@ from unistyle.files.decoding.layout import (
     layout_of,
 )
 from unistyle.files.decoding.pictures import picture
+from unistyle.files.decoding.raw import raw_error, refuse_raw
 from unistyle.files.decoding.redirected import Redirected
 from unistyle.files.decoding.segments import Segments
 
-RAW = (
-    "a camera's raw file ({}), which has to be developed first: save it as JPEG or TIFF with a raw converter"
-)
 # What says how samples lie, and which picture of a file this is.
 ABOUT_SAMPLES = {
     Tag.NEW_SUBFILE_TYPE,
@@ -69,9 +67,9 @@ def readable(file: BinaryIO, frame: int | None = None) -> BinaryIO:
     full one, neither a thumbnail nor a mask. Raises ImageError for a camera's raw file, for a kind of TIFF that is not
     read, and for a damaged one.
     """
-    found = first_place(file)
+    found = first_place(start := _start(file))
+    refuse_raw(start)
     if found is None:
-        file.seek(0)
         return file
     if found[0].big and found[0].order == ">":  # Pillow takes its version for that of an ordinary one
         raise ImageError(
@@ -90,25 +88,33 @@ def readable(file: BinaryIO, frame: int | None = None) -> BinaryIO:
     return _plain_samples(first, chosen, layout)
 
 
+def _start(file: BinaryIO) -> bytes:
+    file.seek(0)
+    start = file.read(16)
+    file.seek(0)
+    return start
+
+
 def _full_picture(first: Directory) -> Directory:
     """Of a file that begins with a thumbnail or a mask, the first full picture; where none is, the largest one."""
-    _refuse_raw(first, first)
     if first.full and Tag.SUB_DIRECTORIES not in first.entries:
+        _refuse_mosaic(first, first)
         return first
-    found = []
-    for directory in all_directories(first):
-        _refuse_raw(directory, first)
-        found.append(directory)
-    if first.full:
-        return first
+    found: list[Directory] = []
+    try:
+        for directory in all_directories(first):
+            _refuse_mosaic(directory, first)
+            found.append(directory)
+    except DamageError:  # after the picture that is wanted, it is none of ours
+        if not any(directory.full for directory in found):
+            raise
     return next((directory for directory in found if directory.full), max(found, key=lambda one: one.area))
 
 
-def _refuse_raw(directory: Directory, first: Directory) -> None:
-    canon = read_at(first.file, 8, 2) == b"CR" and not first.form.big
-    if canon or directory.number(Tag.PHOTOMETRIC) in (CFA, LINEAR_RAW):
-        dng = Tag.DNG_VERSION in first.entries
-        raise ImageError(RAW.format("DNG" if dng else "CR2" if canon else "samples of single colours"))
+def _refuse_mosaic(directory: Directory, first: Directory) -> None:
+    """Most cameras' raw files are TIFF files: a preview, and samples of which each has one colour."""
+    if directory.number(Tag.PHOTOMETRIC) in (CFA, LINEAR_RAW):
+        raise raw_error("DNG" if Tag.DNG_VERSION in first.entries else "a TIFF of single colours")
 
 
 def _frame(first: Directory, number: int) -> Directory:
