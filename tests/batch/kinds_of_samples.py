@@ -77,6 +77,24 @@ def thumbnail(tag: int = 254, value: int = 1, **options) -> Page:
     return Page(COLOURS[::4, ::4].copy(), 8, 2, tags={tag: ("I", value)}, **options)
 
 
+def packed(compression: str, outcome: np.ndarray) -> Kind:
+    """16 bits of grey, of which the least is white, packed by LibTIFF."""
+    buffer = io.BytesIO()
+    image = Image.fromarray((255 - GREY[..., 0]).astype(np.uint16) * 257)
+    image.save(buffer, "TIFF", compression=compression, tiffinfo={262: 0})
+    return file(buffer.getvalue(), outcome)
+
+
+def run_lengths() -> bytes:
+    """A Targa file as Pillow packs it, whose header then gives no bits to the opacity."""
+    buffer = io.BytesIO()
+    Image.fromarray(FOUR).save(buffer, "TGA", compression="tga_rle")
+    data = bytearray(buffer.getvalue())
+    data[17] &= 0xF0
+    return bytes(data)
+
+
+TURNED = {274: ("H", 6)}  # a quarter to the right
 PREMULTIPLIED = np.dstack([COLOURS * np.uint16(257) // 2, np.full_like(GREY, 0) + np.uint16(32768)])
 HALF = np.dstack([COLOURS, np.full_like(GREY, 128)])
 DEEP = COLOURS.astype(np.uint16) * 257
@@ -98,6 +116,12 @@ GOOD: dict[str, Kind] = {
     "min is white, floats.tif": by_tifffile(
         (1 - GREY[..., 0] / 255).astype(np.float32), GREY_SHOWN, photometric="miniswhite"
     ),
+    "min is white, lzw.tif": packed("tiff_lzw", GREY_SHOWN),
+    "min is white, packbits.tif": packed("packbits", GREY_SHOWN),
+    "bits from the other end.tif": by_hand(COLOURS, Page(of_bits(COLOURS, 12), 12, 2, fill_order=2)),
+    "12 bits, turned.tif": by_hand(np.rot90(COLOURS, -1), Page(of_bits(COLOURS, 12), 12, 2, tags=TURNED)),
+    "planes of 12 bits.tif": by_hand(COLOURS, Page(of_bits(COLOURS, 12), 12, 2, planar=True, packed=True)),
+    "1x1 of 12 bits.tif": by_hand(GREY_SHOWN[:1, :1], Page(of_bits(GREY[:1, :1], 12), 12)),
     "planes of 16 bits.tif": by_hand(COLOURS, Page(DEEP, 16, 2, planar=True)),
     "planes of 16 bits, tiles.tif": by_hand(
         COLOURS, Page(DEEP, 16, 2, planar=True, tile=(32, 16)), order=">"
@@ -131,6 +155,8 @@ GOOD: dict[str, Kind] = {
     "16 bits, transparent colour.png": transparent(16, 2),
     "no attribute bits.tga": file(targa(np.dstack([COLOURS, ALPHA * 0]), 0), COLOURS),
     "no attribute bits, noise.tga": file(targa(FOUR, 0), COLOURS),
+    "no attribute bits, run lengths.tga": file(run_lengths(), COLOURS),
+    "attribute bits of zeros.tga": file(targa(np.dstack([COLOURS, ALPHA * 0]), 8), COLOURS),
     "attribute bits.tga": file(targa(FOUR, 8), FOUR),
     "grey targa.tga": file(targa(np.dstack([GREY, ALPHA]), 8, kind=3), GREY_FOUR),
     "no opacity.bmp": bitmap(ALPHA * 0, COLOURS),
@@ -153,6 +179,9 @@ BAD: dict[str, Kind] = {
     "uncompressed ycbcr.tif": by_hand("(YCbCr, 8 bits) is not read", Page(COLOURS, 8, 6)),
     "twelve bits of jpeg.tif": by_hand(
         "(grey, 12 bits, compression jpeg) is not read", Page(of_bits(GREY, 12), 12, tags={259: ("H", 7)})
+    ),
+    "nine samples.tif": by_hand(
+        "(RGB, 8 bits, 6 extra samples) is not read", Page(np.dstack([COLOURS] * 3), 8, 2, extras=(0,) * 6)
     ),
     "big, of the other order.tif": by_tifffile(DEEP, "of big-endian numbers", bigtiff=True, byteorder=">"),
     "half a deep one.tif": file(CUT[: len(CUT) // 2], "the TIFF file is cut off or damaged"),

@@ -42,6 +42,31 @@ def test_planes_of_cmyk_and_of_opacity(tmp_path, bits, tile):
     close(shown(save(tmp_path / "a.tif", page)), with_alpha(), 0)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", [False, True])
+def test_lab_of_cie_and_of_icc(tmp_path, bits, planar):
+    """CIE's a and b are signed; the ICC's have 128 for 0."""
+    lab = np.dstack([COLOURS[..., :1], COLOURS[..., 1:] // 4 + 100])
+    wanted = photo_from_pil(Image.merge("LAB", [Image.fromarray(band) for band in np.moveaxis(lab, -1, 0)]))
+    for photometric in (8, 9):
+        values = lab.astype(np.int64) << (bits - 8)
+        values[..., 1:] = (values[..., 1:] - (128 << (bits - 8)) * (photometric == 8)) % (1 << bits)
+        path = save(tmp_path / "a.tif", Page(values, bits, photometric, planar=planar))
+        close(shown(path), np.asarray(wanted.rgb), 0)
+
+
+@pytest.mark.parametrize(
+    "compression", ["tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma"]
+)
+def test_strips_packed_by_libtiff(tmp_path, compression):
+    image = Image.fromarray(GREY[..., 0].astype(np.uint16) * 257)
+    try:
+        image.save(tmp_path / "a.tif", compression=compression, tiffinfo={262: 0})
+    except OSError:
+        pytest.skip("LibTIFF of this Pillow has no such packer")
+    close(shown(tmp_path / "a.tif"), np.repeat(255 - GREY, 3, axis=2), 0)
+
+
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("bits", [4, 8, 12, 16])
 @pytest.mark.parametrize("extra", [2, 999])
@@ -157,6 +182,19 @@ def test_differences_between_pixels_are_undone(tmp_path, predictor):
         page = Page(steps.reshape(height, width, -1), 8, 2, packed=True)
         page.tags = {258: ("H", 32, 32, 32), 277: ("H", 3), 317: ("H", 3), 339: ("H", 3, 3, 3)}
     close(shown(save(tmp_path / "a.tif", page)), COLOURS, 0)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"rowsperstrip": 16, "compression": "zlib"}, {"rowsperstrip": 30}], ids=str
+)
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_large_pictures_are_read_part_by_part(tmp_path, options, dtype):
+    """Of more bytes than are unpacked at a time."""
+    colours = np.resize(COLOURS, (1500, 2100, 3))
+    values = colours * dtype(257) if dtype == np.uint16 else (colours / 255).astype(dtype)
+    planes = np.moveaxis(values, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate", **options)
+    close(shown(tmp_path / "a.tif"), colours, 0)
 
 
 def test_masks_of_12_bits(tmp_path):

@@ -91,13 +91,15 @@ class Layout:
         """Whether Pillow reads such pictures as they are.
 
         It knows more kinds than it reads right: it takes greys of 12 bits for 16 and large numbers for negative ones,
-        does not turn deep greys whose least value is white, nor divides colours of 16 bits by their opacity, and
-        confuses planes.
+        does not turn deep greys whose least value is white, nor divides colours of 16 bits by their opacity, confuses
+        planes, and cannot turn the bits of all kinds.
         """
         kind = (self._mark, self.photometric, self.formats, self.fill_order, self.bits, self.extras)
         if kind not in OPEN_INFO or self.compression not in COMPRESSION_INFO or self.formats != (UNSIGNED,):
             return False
-        if self.photometric == YCBCR and self.compression == PLAIN and self.samples > 1:
+        if self.compression == PLAIN and (
+            (self.photometric == YCBCR and self.samples > 1) or (self.fill_order != 1 and self.colours)
+        ):
             return False
         if self.compression in (OLD_JPEG, JPEG):  # whose planes LibTIFF joins
             return max(self.bits) == 8
@@ -166,10 +168,10 @@ def layout_of(directory: Directory) -> Layout:
     photometric = YCBCR if compression == OLD_JPEG else number(Tag.PHOTOMETRIC)
     jpeg = compression in (OLD_JPEG, JPEG) and photometric in (RGB, YCBCR)
     samples = max(1, number(Tag.SAMPLES, 3 if jpeg else 1))
-    bits = numbers(Tag.BITS, (1,))
+    bits = numbers(Tag.BITS) or (1,)
     if len(bits) == 1:
         bits *= min(samples, 64)  # a number for all; more than 64 samples are no photo's
-    formats = numbers(Tag.SAMPLE_FORMAT, (UNSIGNED,))
+    formats = numbers(Tag.SAMPLE_FORMAT) or (UNSIGNED,)
     extras = numbers(Tag.EXTRA_SAMPLES)
     missing = samples - COLOURS.get(photometric, samples) - len(extras)
     if photometric == RGB and not extras and missing == 1:  # as some programs write RGB with opacity

@@ -25,7 +25,7 @@ class Band:
 
     places: tuple[int, ...]
     counts: tuple[int, ...]
-    """Bytes of each as they lie in the file."""
+    """Bytes of each as they lie in the file; nothing where they are not packed."""
     rows: int
     """Of each; the last one may have less."""
     total: int
@@ -51,10 +51,12 @@ class Segments:
         self.across, self.down = -(-layout.width // self.tile_width), -(-layout.height // self.rows)
         self.tiled = tiled
         self.places = directory.numbers(Tag.TILE_OFFSETS if tiled else Tag.STRIP_OFFSETS)
-        self.counts = directory.numbers(Tag.TILE_BYTES if tiled else Tag.STRIP_BYTES) or self._counts()
-        needed = self.across * self.down * self.planes
-        if min(len(self.places), len(self.counts)) < needed:
+        self.counts = directory.numbers(Tag.TILE_BYTES if tiled else Tag.STRIP_BYTES)
+        needed, packed = self.across * self.down * self.planes, layout.compression != PLAIN
+        if len(self.places) < needed or (packed and len(self.counts) < needed):
             raise DamageError()
+        if self.down == 1 and not (tiled or packed):
+            self._cut_up_strips()
         size, picture = self.row_bytes * self.rows, layout.width * layout.height * layout.samples * 8
         if size > min(LARGEST, max(BAND, picture)):
             raise ImageError(
@@ -66,12 +68,12 @@ class Segments:
         """Bytes of a row of a strip or tile, unpacked."""
         return -(-self.tile_width * self.together * self.layout.bits[0] // 8)
 
-    def _counts(self) -> tuple[int, ...]:
-        """For files that do not say them: as much as there may be."""
-        self.directory.file.seek(0, 2)
-        end = self.directory.file.tell()
-        most = self.row_bytes * self.rows if self.layout.compression == PLAIN else end
-        return tuple(max(0, min(most, end - place)) for place in self.places)
+    def _cut_up_strips(self) -> None:
+        """Where one strip is all of a plane, as many of a band's size: each of its rows can be read alone."""
+        self.rows = min(self.rows, max(1, BAND // self.row_bytes))
+        starts = [row * self.row_bytes for row in range(0, self.layout.height, self.rows)]
+        self.places = tuple(place + start for place in self.places[: self.planes] for start in starts)
+        self.down = len(starts)
 
     def read(
         self, wanted: list[int], dtype: DTypeLike, into: Callable[[np.ndarray], np.ndarray] | None = None
