@@ -142,6 +142,10 @@ GOOD: dict[str, Kind] = {
     "doubles.tif": by_tifffile(COLOURS / 255, COLOURS, photometric="rgb", planarconfig="contig"),
     "32 bits.tif": by_tifffile(GREY[..., 0] * np.uint32(16843009), GREY_SHOWN, photometric="minisblack"),
     "32 bits of 8.tif": by_tifffile(GREY[..., 0].astype(np.int32), GREY_SHOWN, photometric="minisblack"),
+    "ycbcr.tif": by_hand(
+        np.asarray(Image.fromarray(COLOURS, mode="YCbCr").convert("RGB")),
+        Page(COLOURS, 8, 6, tags={530: ("H", 1, 1)}),
+    ),
     "big.tif": by_tifffile(DEEP, COLOURS, photometric="rgb", bigtiff=True, byteorder="<"),
     "thumbnail first.tif": by_hand(COLOURS, thumbnail(), Page(COLOURS, 8, 2)),
     "thumbnail first, deep.tif": by_hand(COLOURS, thumbnail(255, 2), Page(DEEP, 16, 2, planar=True)),
@@ -176,7 +180,7 @@ BAD: dict[str, Kind] = {
     "inks with alpha.tif": by_hand(
         "(CMYK, 8 bits, with opacity) is not read", Page(np.dstack([FOUR, ALPHA]), 8, 5, extras=(2,))
     ),
-    "uncompressed ycbcr.tif": by_hand("(YCbCr, 8 bits) is not read", Page(COLOURS, 8, 6)),
+    "subsampled, uncompressed.tif": by_hand("(YCbCr, 8 bits) is not read", Page(COLOURS, 8, 6)),
     "twelve bits of jpeg.tif": by_hand(
         "(grey, 12 bits, compression jpeg) is not read", Page(of_bits(GREY, 12), 12, tags={259: ("H", 7)})
     ),

@@ -135,6 +135,7 @@ def test_numbers_of_32_bits_of_an_unknown_white_are_refused(tmp_path, dtype, hig
     [
         (Page(GREY.astype(np.int16), 16, format=2), "grey, 16 signed bits"),
         (Page(COLOURS, 8, 6), "YCbCr, 8 bits"),
+        (Page(COLOURS, 8, 6, tags={530: ("H", 1, 1), 532: ("II", *[16, 1, 235, 1] * 3)}), "YCbCr, 8 bits"),
         (Page(np.dstack([COLOURS, ALPHA, ALPHA]), 8, 5, extras=(2,)), "CMYK, 8 bits, with opacity"),
         (
             Page(np.dstack([GREY, ALPHA]), 8, 0, extras=(1,)),

@@ -43,6 +43,9 @@ class Tag(IntEnum):
     SUB_DIRECTORIES = 330
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
+    YCBCR_COEFFICIENTS = 529
+    YCBCR_SUBSAMPLING = 530
+    REFERENCE_BLACK_WHITE = 532
     XMP = 700
     EXIF = 34665
     ICC_PROFILE = 34675
@@ -69,6 +72,7 @@ SIZES = {
     17: 8,
     18: 8,
 }
+RATIO = 5
 NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
@@ -136,13 +140,27 @@ class Directory:
         """The whole numbers of an entry. Raises DamageError where they are not whole, or lie beyond the file's end."""
         if tag not in self.entries:
             return default
-        kind, count, field = self.entries[tag]
+        kind, count, data = self._entry(tag)
         if kind not in NUMBERS:
             raise DamageError()
-        size = SIZES[kind] * count
+        return struct.unpack(f"{self.form.order}{count}{NUMBERS[kind]}", data)
+
+    def ratios(self, tag: Tag) -> tuple[float, ...]:
+        """The fractions of an entry; none where there is none, or where it holds something else."""
+        kind, count, data = self._entry(tag) if tag in self.entries else (0, 0, b"")
+        if kind != RATIO:
+            return ()
+        numbers = struct.unpack(f"{self.form.order}{2 * count}I", data)
+        return tuple(top / (bottom or 1) for top, bottom in zip(numbers[::2], numbers[1::2], strict=True))
+
+    def _entry(self, tag: Tag) -> tuple[int, int, bytes]:
+        """Type, count and bytes of an entry."""
+        kind, count, field = self.entries[tag]
+        size = SIZES.get(kind, 1) * count
         if size > len(field):
-            field = read_at(self.file, struct.unpack(self.form.order + self.form.place, field)[0], size)
-        return struct.unpack(f"{self.form.order}{count}{NUMBERS[kind]}", field[:size])
+            place = struct.unpack(self.form.order + self.form.place, field)[0]
+            field = read_at(self.file, place, size)
+        return kind, count, field[:size]
 
     def number(self, tag: Tag, default: int = 0) -> int:
         """The first whole number of an entry."""

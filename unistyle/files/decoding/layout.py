@@ -24,7 +24,7 @@ UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
 MOST_EXTRAS = 4  # what has more is no photo but measurements
 
 # Photometric interpretations that are read here, with the colours that they have.
-COLOURS = {MIN_IS_WHITE: 1, GREY: 1, RGB: 3, CMYK: 4, CIELAB: 3, ICCLAB: 3}
+COLOURS = {MIN_IS_WHITE: 1, GREY: 1, RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
 # Compressions that know nothing of samples: LibTIFF unpacks them to the bytes that went in.
 PLAIN = 1
 PACKED = {5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate", 34925: "LZMA", 50000: "Zstandard"}
@@ -61,6 +61,8 @@ class Layout:
     compression: int
     predictor: int
     fill_order: int
+    like_jpeg: bool
+    """Of YCbCr: whole, not subsampled, and by the matrix that JPEG uses."""
     order: str
     """Of bytes, as `struct` and numpy write it: "<" or ">"."""
 
@@ -122,7 +124,9 @@ class Layout:
             return False
         if self.colours + len(self.extras) != self.samples or len(self.extras) > MOST_EXTRAS:
             return False
-        if self.photometric in (CIELAB, ICCLAB):
+        if self.photometric == YCBCR:
+            known = form == UNSIGNED and bits == 8 and self.like_jpeg
+        elif self.photometric in (CIELAB, ICCLAB):
             known = form == UNSIGNED and bits in (8, 16)
         else:
             known = bits in {UNSIGNED: (*range(1, 17), 32), SIGNED: (32,), FLOAT: (16, 32, 64)}.get(form, ())
@@ -131,7 +135,7 @@ class Layout:
         ) or self.predictor == 3 != form:
             return False
         if self.opacity is not None and (
-            self.photometric in (CMYK, CIELAB, ICCLAB) or (form != FLOAT and bits > 16)
+            self.photometric in (CMYK, YCBCR, CIELAB, ICCLAB) or (form != FLOAT and bits > 16)
         ):
             return False
         return known and not (self.associated and self.photometric == MIN_IS_WHITE)
@@ -187,5 +191,14 @@ def layout_of(directory: Directory) -> Layout:
         compression=compression,
         predictor=number(Tag.PREDICTOR, 1),
         fill_order=number(Tag.FILL_ORDER, 1),
+        like_jpeg=_like_jpeg(directory),
         order=directory.form.order,
     )
+
+
+def _like_jpeg(directory: Directory) -> bool:
+    """Whether YCbCr is as JPEG has it, and as Pillow writes it: with values from 0 to 255, and not subsampled."""
+    levels = directory.ratios(Tag.REFERENCE_BLACK_WHITE)
+    if Tag.YCBCR_COEFFICIENTS in directory.entries or levels not in ((), (0, 255, 128, 255, 128, 255)):
+        return False
+    return directory.numbers(Tag.YCBCR_SUBSAMPLING) == (1, 1)

@@ -1,9 +1,10 @@
 """The picture of a TIFF file in samples of 8 bits."""
 
 import numpy as np
+from PIL import Image
 
 from unistyle.files.decoding import samples
-from unistyle.files.decoding.layout import FLOAT, ICCLAB, MIN_IS_WHITE, UNSIGNED, Layout
+from unistyle.files.decoding.layout import FLOAT, ICCLAB, MIN_IS_WHITE, UNSIGNED, YCBCR, Layout
 from unistyle.files.decoding.segments import Segments
 
 FULL = 1 << 24  # a number of 32 bits from here on shows as more than black where all 32 are meant
@@ -12,7 +13,8 @@ FULL = 1 << 24  # a number of 32 bits from here on shows as more than black wher
 def picture(segments: Segments, layout: Layout) -> np.ndarray:
     """The colours, and the opacity where there is one, as uint8 (height, width, samples).
 
-    0 is black (of CMYK: no ink), the colours are not multiplied by the opacity, and Lab is CIE's: a and b are signed.
+    0 is black (of CMYK: no ink), the colours are not multiplied by the opacity, Lab is CIE's (a and b are signed), and
+    YCbCr is RGB.
     Raises ImageError for numbers of which the white is not known.
     """
     wanted = list(range(layout.colours))
@@ -21,6 +23,8 @@ def picture(segments: Segments, layout: Layout) -> np.ndarray:
     out = _scaled(segments, layout, wanted)
     if layout.photometric == MIN_IS_WHITE:
         out[..., 0] = 255 - out[..., 0]
+    if layout.photometric == YCBCR:
+        out = np.array(Image.fromarray(out, mode="YCbCr").convert("RGB"))
     if layout.photometric == ICCLAB:  # whose a and b have 128 for 0
         out[..., 1:] ^= 128
     return out

@@ -24,7 +24,9 @@ from unistyle.files.decoding.layout import (
     ICCLAB,
     LINEAR_RAW,
     MIN_IS_WHITE,
+    RGB,
     UNASSOCIATED,
+    YCBCR,
     Layout,
     layout_of,
 )
@@ -57,6 +59,7 @@ ABOUT_SAMPLES = {
     Tag.EXTRA_SAMPLES,
     Tag.SAMPLE_FORMAT,
 }
+STANDS_FOR = {MIN_IS_WHITE: GREY, YCBCR: RGB, ICCLAB: CIELAB}  # how `picture` gives their colours
 ABOUT_THE_PHOTO = (Tag.ORIENTATION, Tag.XMP, Tag.EXIF, Tag.ICC_PROFILE, Tag.GPS)
 
 
@@ -134,7 +137,7 @@ def _plain_samples(first: Directory, chosen: Directory, layout: Layout) -> Binar
         Tag.LENGTH: layout.height,
         Tag.BITS: 8,
         Tag.COMPRESSION: 1,
-        Tag.PHOTOMETRIC: {MIN_IS_WHITE: GREY, ICCLAB: CIELAB}.get(layout.photometric, layout.photometric),
+        Tag.PHOTOMETRIC: STANDS_FOR.get(layout.photometric, layout.photometric),
         Tag.SAMPLES: bands,
         Tag.ROWS_PER_STRIP: layout.height,
         Tag.STRIP_BYTES: size,
