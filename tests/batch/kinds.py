@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from tests.batch import kinds_of_samples
 from tests.helpers import UPRIGHT, chunk, make_photo, png
 
 PHOTO = make_photo()
@@ -224,7 +225,7 @@ BAD: dict[str, Kind] = {
     "text bomb.png": raw(
         png(1, 1, bytes(4), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(8 << 20)))), "too large"
     ),
-    "colours of floats.tif": tiff(DEEP[..., :3] / 2.0, "cannot be read as an image", photometric="rgb"),
+    "colours of floats.tif": tiff(DEEP[..., :3] / 2.0, "; wanted 0 to 1", photometric="rgb"),
     "floats beyond 1.tif": tiff(np.float32([[0, 300]]), "values from 0 to 300; wanted 0 to 1"),
     "dangling.jpg": link("nowhere.jpg", "is a link to nowhere.jpg, which leads nowhere"),
     "itself.jpg": link("itself.jpg", "is a link to itself.jpg, which leads nowhere"),
@@ -234,5 +235,5 @@ BAD: dict[str, Kind] = {
     "without a mask.png": failing("no mask"),
     "mask of another size.png": failing("mask of size (3, 3) for a photo of size (64, 48)"),
 }
-KINDS = GOOD | BAD
+KINDS = GOOD | BAD | kinds_of_samples.GOOD | kinds_of_samples.BAD
 assert len({Path(name).with_suffix("") for name in KINDS}) == len(KINDS), "two would be written to one file"

@@ -94,5 +94,5 @@ def test_kind(ran, name):
     assert found.shape == wanted.shape
     right = wanted.shape[1] // 2
     np.testing.assert_array_equal(found[:, right:], wanted[:, right:])
-    if name != "1x1.png" and wanted.shape[1] > 1:
+    if wanted.shape[1] > 1:
         assert (found[:, :right] != wanted[:, :right]).any()

@@ -85,12 +85,6 @@ def test_modes_and_sizes(tmp_path, mode, size):
     image = make_photo(size[1], size[0]).convert(mode)
     name = "a.tif" if mode in ("CMYK", "YCbCr") else "a.png"
     image.save(tmp_path / name)
-    if mode == "YCbCr":
-        with Image.open(tmp_path / name) as file:
-            try:
-                file.load()
-            except OSError as error:  # Pillow 12
-                pytest.skip(f"this version of Pillow cannot read what it writes: {error}")
     photo = read_photo(tmp_path / name)
     assert photo.size == size
     assert photo.opacity is None
@@ -199,7 +193,7 @@ def test_tiff_of_sixteen_bits_tiles_and_floats(tmp_path):
     for name in ("deep", "tiles"):
         np.testing.assert_array_equal(np.asarray(read_image(tmp_path / f"{name}.tif")), values >> 8)
     tifffile.imwrite(tmp_path / "floats.tif", values.astype(np.float32), photometric="rgb")
-    with pytest.raises(ImageError, match=r"floats\.tif: cannot be read"):
+    with pytest.raises(ImageError, match=r"floats\.tif: .* with values from"):
         read_photo(tmp_path / "floats.tif")
 
 

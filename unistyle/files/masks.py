@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from unistyle.errors import ImageError
+from unistyle.files.decoding.tiff import readable
 from unistyle.files.photos import Photo, mask_from_pil, read_photo
 from unistyle.files.places import Place
 
@@ -60,5 +61,5 @@ def _refuse_colors(rgb: Image.Image, grey: Image.Image) -> None:
 
 def _deep_top(path: str | Place) -> int:
     """The largest value of a grey picture of 16 bits; 0 for other pictures."""
-    with (Path(path) if isinstance(path, str) else path).open("rb") as file, Image.open(file) as image:
+    with (Path(path) if isinstance(path, str) else path).open("rb") as file, Image.open(readable(file)) as image:
         return int(np.asarray(image).max()) if image.mode.startswith("I") else 0

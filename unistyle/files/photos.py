@@ -7,10 +7,11 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from unistyle.errors import ImageError
+from unistyle.files.decoding.modes import plain
+from unistyle.files.decoding.tiff import readable
 from unistyle.files.places import Place
 
 try:
@@ -131,9 +132,8 @@ def _no_file(path: Path) -> str:
 
 def _decode(file: BinaryIO, admit: Callable[[tuple[int, int]], object] | None) -> Photo:
     start = file.read(16)
-    file.seek(0)
     try:
-        image = Image.open(file)
+        image = Image.open(readable(file))
     except UnidentifiedImageError:
         raise ImageError(_unknown(start)) from None
     with image:
@@ -172,15 +172,13 @@ def _reason(error: Exception) -> str:
 
 
 def photo_from_pil(image: Image.Image) -> Photo:
-    """A PIL image of any mode as a Photo. It is turned by its EXIF orientation, deep greys are scaled to 8 bits, CMYK
-    and LAB are converted, and transparency (an alpha channel or a transparent colour) becomes the opacity. Raises
-    ImageError for a mode that cannot be used."""
+    """A PIL image of any mode as a Photo. It is turned by its EXIF orientation, samples of more than 8 bits are scaled
+    (`decoding`), CMYK and LAB are converted, and transparency (an alpha channel or a transparent colour) becomes the
+    opacity. Raises ImageError for a mode or for values that cannot be used."""
     if min(image.size) < 1:
         raise ImageError(f"the image is empty ({image.width}x{image.height})")
-    exif, image = _exif(image), _upright(image)
+    exif, image = _exif(image), _upright(plain(image))
     profile = image.info.get("icc_profile")
-    if image.mode.startswith("I") or image.mode == "F":
-        return Photo(*_deep(image), exif=exif)
     if image.mode in ("CMYK", "LAB"):
         return Photo(_to_srgb(image, profile), exif=exif)
     # Bytes 16 to 20 of an ICC profile name its colour space: a grey profile cannot go with an RGB image.
@@ -211,23 +209,6 @@ def _exif(image: Image.Image) -> bytes | None:
         return exif.tobytes() if len(exif) else None
     except Exception:
         return None
-
-
-def _deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Colours and opacity of a grey image of 16 bits, or of floats in [0, 1], scaled where Pillow would clip."""
-    value = np.asarray(image).astype(np.float64)
-    top = 1.0 if image.mode == "F" else 65535.0
-    if not (value.min() >= 0 and value.max() <= top):
-        got = f"values from {value.min():g} to {value.max():g}"
-        raise ImageError(
-            f"image of mode {image.mode} with {got}; wanted 0 to {top:g}, save it with 8 or 16 bits"
-        )
-    grey = Image.fromarray((value * (255 / top)).round().astype(np.uint8))
-    transparent = image.info.get("transparency")
-    opacity = None
-    if isinstance(transparent, int):
-        opacity = Image.fromarray(np.where(value == transparent, 0, 255).astype(np.uint8))
-    return grey.convert("RGB"), opacity
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
