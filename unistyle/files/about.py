@@ -124,17 +124,24 @@ def _swap(tags: Any, one: int, other: int) -> None:
 
 
 def _density(image: Image.Image) -> Density | None:
-    density = image.info.get("dpi")
-    if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
-        # Pillow takes it from EXIF then, and 72 where that says nothing.
-        said = ExifTags.Base.XResolution in image.getexif() if density else False
-        density = density if said else None
     try:
-        across, down = (float(number) for number in density or ())
-    except (TypeError, ValueError, ZeroDivisionError):
+        across, down = (float(number) for number in _said_density(image) or ())
+    except Exception:  # none, an impossible one, or EXIF that is damaged in any way
         return None
     usable = all(math.isfinite(number) and 0 < number < DENSEST for number in (across, down))
     return (across, down) if usable else None
+
+
+def _said_density(image: Image.Image) -> Any:
+    """As the file says it. Where it says nothing, Pillow says 1 for a TIFF, and 72 for a JPEG with EXIF."""
+    if image.format == "TIFF" and ExifTags.Base.XResolution not in getattr(image, "tag_v2", {}):
+        return None
+    if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
+        tags = image.getexif()
+        per_inch = {2: 1, 3: 2.54}[tags.get(ExifTags.Base.ResolutionUnit, 2)]
+        names = (ExifTags.Base.XResolution, ExifTags.Base.YResolution)
+        return [float(tags[name]) * per_inch for name in names]
+    return image.info.get("dpi")
 
 
 def _xmp(image: Image.Image, sideways: bool) -> bytes | None:
