@@ -22,11 +22,14 @@ class _Space(NamedTuple):
     back: ImageCms.ImageCmsTransform | None
     """None where a profile tells of one direction alone, as those of cameras and scanners may."""
 
+    same: bool
+    """Whether they are sRGB, however the profile says it."""
+
 
 def to_srgb(rgb: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB values of a profile as sRGB; the same image where they are sRGB already, or the profile is broken."""
     space = _space(profile) if profile else None
-    return rgb if space is None else _apply(rgb, space.to)
+    return rgb if space is None or space.same else _apply(rgb, space.to)
 
 
 def brought_back(
@@ -39,7 +42,7 @@ def brought_back(
     where the picture is all that there is, so that no edge is seen and no colour of the photo shines through.
     """
     space = _space(profile) if profile else None
-    if space is None or space.back is None:
+    if space is None or space.same or space.back is None:
         return result
     step = max(1, STRIP // own.width)
     for top in range(0, own.height, step):
@@ -74,19 +77,21 @@ def settled(rgb: Image.Image, profile: bytes | None, grey: bool) -> tuple[Image.
     """RGB values and the profile that goes with them, of a photo's values and what it says of them.
 
     grey: the photo had one channel, whose values red, green and blue have. Its profile becomes one of RGB with the same
-    curve. Where a profile tells of no way back, values become sRGB. A profile of other values than the photo's says
-    nothing.
+    curve. Where a profile tells of no way back, values become sRGB. A broken profile, or one of other values than the
+    photo's, says nothing and is left out.
     """
-    space, kind = None, profile[16:20] if profile else b""
-    if kind == b"GRAY" and grey and profile:
+    if not profile:
+        return rgb, None
+    if profile[16:20] == b"GRAY" and grey:
         twin = grey_as_rgb(profile)
         if twin is None:
             return converted(rgb.getchannel(0), profile) or rgb, None
-        return (rgb, twin) if _space(twin) else (rgb, None)
-    if kind != b"RGB ":
+        space = _space(twin)
+        return rgb, twin if space and not space.same else None
+    space = _space(profile) if profile[16:20] == b"RGB " else None
+    if space is None:
         return rgb, None
-    space = _space(profile) if profile else None
-    return (_apply(rgb, space.to), None) if space and space.back is None else (rgb, profile)
+    return (rgb, profile) if space.back else (_apply(rgb, space.to), None)
 
 
 def converted(image: Image.Image, profile: bytes | None) -> Image.Image | None:
@@ -105,7 +110,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 @lru_cache(maxsize=16)
 def _space(profile: bytes) -> _Space | None:
-    """None for sRGB itself, however it is written, and for a profile that cannot be used."""
+    """None for a profile that cannot be used."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         to = ImageCms.buildTransform(opened, _srgb(), "RGB", "RGB", INTENT)
@@ -115,12 +120,13 @@ def _space(profile: bytes) -> _Space | None:
     colors = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 3)
     tried = np.concatenate([colors, np.repeat(np.arange(256)[:, None], 3, 1)]).astype(np.uint8)[None]
     seen = np.asarray(_apply(Image.fromarray(tried), to))
-    if np.abs(seen.astype(int) - tried).max() <= 1 or seen[0, -1].min() < WHITE or seen[0, 0].max() > BLACK:
+    if seen[0, -1].min() < WHITE or seen[0, 0].max() > BLACK:
         return None
+    same = bool(np.abs(seen.astype(int) - tried).max() <= 1)
     try:
-        return _Space(to, ImageCms.buildTransform(_srgb(), opened, "RGB", "RGB", INTENT))
+        return _Space(to, ImageCms.buildTransform(_srgb(), opened, "RGB", "RGB", INTENT), same)
     except BROKEN:
-        return _Space(to, None)
+        return _Space(to, None, same)
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
