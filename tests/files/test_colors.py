@@ -188,6 +188,12 @@ def test_gamma_of_other_modes(mode):
     assert photo.profile
 
 
+def test_copies_of_an_image_say_it_still():
+    """A caller may have made one, which has no format."""
+    image = Image.open(io.BytesIO(png(None, gamma(1)))).convert("RGB")
+    assert_seen_alike(photo_from_pil(image), SPACES["linear"].seen(PHOTO))
+
+
 def test_code_goes_before_the_profile_and_chunks_after_it():
     adobe = SPACES["Adobe RGB"].profile()
     assert_seen_alike(opened(png(None, cicp(12, 13), icc_profile=adobe)), P3.seen(PHOTO))

@@ -29,7 +29,7 @@ class Result:
 
     image: Image.Image
     """The restyled photo, of the photo's size: RGB, or RGBA where the photo has transparency. It is equal to the
-    photo to the bit where the mask is 0."""
+    photo to the bit where the mask is 0. Its values are those of the photo's own profile, which is in its `info`."""
 
     mask: Image.Image
     """What was restyled: 8-bit grey, of the photo's size; white is restyled."""

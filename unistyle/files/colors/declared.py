@@ -46,17 +46,12 @@ def declared(image: Image.Image) -> bytes | None:
     """
     profile = image.info.get("icc_profile")
     profile = profile if isinstance(profile, bytes) and profile else None
-    if image.format == "PNG":
-        code = coded(image)
-        return _of_code(code, profile) if code and UNSAID not in code[:2] else profile or _of_png(image.info)
-    if profile:
-        return profile
-    if image.format in ("AVIF", "HEIF"):
-        code = coded(image)
-        return _of_code(code, None) if code else None
-    if image.format == "JPEG2000":
-        return icc_of_jp2(image)
-    return rgb_profile("As Adobe RGB (1998)", gamma_curve(563 / 256), ADOBE_RGB) if _dcf_adobe(image) else None
+    code = coded(image)
+    if code and UNSAID not in code[:2] and (profile is None or image.format == "PNG"):
+        return _of_code(code, profile)
+    if profile is None and image.format == "JPEG2000":
+        profile = icc_of_jp2(image)
+    return profile or _of_png(image.info) or _dcf(image)
 
 
 def _of_code(code: Code, profile: bytes | None) -> bytes | None:
@@ -90,12 +85,13 @@ def _of_gamma(gamma: float | None, where: Chromaticities | None) -> bytes | None
         return rgb_profile("PNG gAMA", tone) if gamma else None
 
 
-def _dcf_adobe(image: Image.Image) -> bool:
+def _dcf(image: Image.Image) -> bytes | None:
     exif = image.info.get("exif")
     if not isinstance(exif, bytes) or b"R03" not in exif:
-        return False
+        return None
     try:
         found = image.getexif().get_ifd(ExifTags.IFD.Interop)
-        return str(found.get(ExifTags.Interop.InteropIndex, "")).strip("\0 ") == "R03"
+        said = str(found.get(ExifTags.Interop.InteropIndex, "")).strip("\0 ")
     except Exception:  # EXIF that is damaged in any way
-        return False
+        return None
+    return rgb_profile("As Adobe RGB (1998)", gamma_curve(563 / 256), ADOBE_RGB) if said == "R03" else None
