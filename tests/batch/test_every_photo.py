@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.batch.kinds import KINDS
+from tests.batch.kinds import KINDS as PLAIN
+from tests.batch.kinds_in_color import COLORED, HDR
+from tests.files.spaces import by_profile
 from unistyle.commands import infer
 from unistyle.files import photos as images
+
+KINDS = PLAIN | {name: kind for name, (kind, _) in COLORED.items()} | HDR
 
 # Pillow tells of damaged EXIF and of bombs before they are refused.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -96,3 +100,16 @@ def test_kind(ran, name):
     np.testing.assert_array_equal(found[:, right:], wanted[:, right:])
     if wanted.shape[1] > 1:
         assert (found[:, :right] != wanted[:, :right]).any()
+
+
+@pytest.mark.parametrize("name", COLORED, ids=ascii)
+def test_colours_outside_are_seen_as_before(ran, name):
+    """By the profile that the result has, and formulas for the photo."""
+    _, outcomes, records = ran
+    if name not in outcomes:
+        pytest.skip("nothing here can write such a file")
+    with Image.open(dict(records)[name]["output"]) as result:
+        found = by_profile(result)
+    right = found.shape[1] // 2
+    wanted = COLORED[name][1].seen(outcomes[name][..., :3])
+    assert np.abs(found - wanted)[:, right:].max() <= 1.1

@@ -15,7 +15,7 @@ from unistyle.evaluation.methods import Method, result_of
 from unistyle.evaluation.pairs import SIZE, Pair, load_pair, photo_name, sized_pair
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import changed, mask_scores, style_scores
-from unistyle.files.photos import read_image, read_mask
+from unistyle.files.photos import photo_from_pil, read_image, read_mask, read_photo
 from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.maths.masks import has_boundary
 from unistyle.maths.resizing import to_size
@@ -58,7 +58,8 @@ def evaluate_bank(
         result = model.restyle(to_pil(given.photo[0]), style, mask=to_pil(given.region[0]))
         (name,) = result.styles.values()
         wanted = load_pair(Pair(pair.content, exemplars[name]))
-        image = to_size(to_tensor(result.image)[None], wanted.photo.shape[-2:], antialias=True).clamp(0, 1)
+        seen = to_tensor(photo_from_pil(result.image).srgb)
+        image = to_size(seen[None], wanted.photo.shape[-2:], antialias=True).clamp(0, 1)
         scores = style_scores(vgg, Transfer(*(x.to(model.device) for x in wanted)), image.to(model.device))
         yield {"photo": photo_name(pair.content), "style": name} | scores
 
@@ -102,7 +103,11 @@ def evaluate_outside(
     """
     for index, photo in enumerate(photos):
         result = model.restyle(photo.path, to=styles[index % len(styles)])
-        pictures = (result.image, read_image(photo.path), result.mask)
+        pictures = (
+            photo_from_pil(result.image).rgb,
+            read_photo(photo.path).rgb,
+            result.mask,
+        )  # as in the files
         image, before, mask = (to_tensor(x)[None] for x in pictures)
         scores = {"outside": float(changed(image, before, mask)), "area": mask.mean().item()}
         yield {"photo": photo_name(photo)} | scores

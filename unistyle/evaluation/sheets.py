@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from unistyle.data.labelled import LabelledPhoto
-from unistyle.files.photos import read_image, read_mask
+from unistyle.files.photos import photo_from_pil, read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import AREA, has_boundary
 from unistyle.restyle.pipeline import UniStyle
@@ -87,7 +87,8 @@ def contact_sheet(
     rows = []
     for photo in photos:
         results = [model.restyle(photo.path, to=style) for style in styles]
-        rows.append([read_image(photo.path), results[0].mask, *(result.image for result in results)])
+        seen = (photo_from_pil(result.image).srgb for result in results)
+        rows.append([read_image(photo.path), results[0].mask, *seen])
     return page(["photo", "mask", *styles], rows, cell)
 
 

@@ -38,7 +38,7 @@ def checked(mask: Photo | Image.Image) -> Image.Image:
     """
     grey = mask_from_pil(mask)
     if not (isinstance(mask, Image.Image) and mask.mode in ("1", "L", "LA")):
-        _refuse_colors(mask.rgb if isinstance(mask, Photo) else mask.convert("RGB"), grey)
+        _refuse_colors(mask.srgb if isinstance(mask, Photo) else mask.convert("RGB"), grey)
     counts = grey.histogram()
     values = [value for value in range(1, 255) if counts[value]]  # 255 may stand for what has no label
     if values and len(values) <= FEW and values[-1] < DARK and sum(counts[1:DARK]) > counts[255]:
@@ -61,5 +61,8 @@ def _refuse_colors(rgb: Image.Image, grey: Image.Image) -> None:
 
 def _deep_top(path: str | Place) -> int:
     """The largest value of a grey picture of 16 bits; 0 for other pictures."""
-    with (Path(path) if isinstance(path, str) else path).open("rb") as file, Image.open(readable(file)) as image:
+    with (
+        (Path(path) if isinstance(path, str) else path).open("rb") as file,
+        Image.open(readable(file)) as image,
+    ):
         return int(np.asarray(image).max()) if image.mode.startswith("I") else 0

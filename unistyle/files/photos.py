@@ -1,15 +1,17 @@
 """Photos and masks between files, PIL and tensors."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from unistyle.errors import ImageError
+from unistyle.files.about import Density, about, lies_sideways
+from unistyle.files.colors.declared import declared
+from unistyle.files.colors.srgb import brought_back, converted, settled, to_srgb
 from unistyle.files.decoding.modes import plain
 from unistyle.files.decoding.tiff import readable
 from unistyle.files.places import Place
@@ -54,6 +56,8 @@ class _Roomy:
 
 _ROOMY = _Roomy()
 
+GREYS = ("1", "L", "LA")  # Pillow's modes of one channel of 8 bits or fewer
+
 # EXIF orientation -> what makes the stored pixels upright (Exif 2.3, tag 0x0112); 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,12 +74,12 @@ TURNS = {
 class Photo:
     """An upright 8-bit photo.
 
-    Pixel values are never converted between RGB profiles: the profile is written back with the result, so that what
-    was not restyled stays equal to the bit.
+    It has the file's own values and their profile, which go into the result, so that what was not restyled stays equal
+    to the bit. What looks at a photo looks at `srgb`.
     """
 
     rgb: Image.Image
-    """PIL image of mode RGB."""
+    """PIL image of mode RGB, in the values of the profile."""
     opacity: Image.Image | None = None
     """PIL grey image of the same size, 0 = transparent; None where nothing is transparent."""
     profile: bytes | None = None
@@ -83,20 +87,35 @@ class Photo:
     exif: bytes | None = None
     """The EXIF block of the file, without the orientation, which is already carried out, and without the thumbnail,
     which would show the photo as it was."""
+    xmp: bytes | None = None
+    """The XMP packet, as true of an upright result (`about.About`)."""
+    density: Density | None = None
+    """Pixels per inch across and down."""
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.rgb.size
 
+    @property
+    def srgb(self) -> Image.Image:
+        """The colours in sRGB: `rgb` itself where that is sRGB, else made anew at each call."""
+        return to_srgb(self.rgb, self.profile)
+
+    def with_srgb(self, srgb: Image.Image, mask: Image.Image, strength: float = 1.0) -> Image.Image:
+        """A picture that was made of `srgb`, in this photo's own values, as `with_rgb` gives it. It may be changed in
+        place. mask: how much of each pixel was made anew, 8-bit grey; strength: how much of that at most. Where it is
+        0, values are this photo's to the bit."""
+        return self.with_rgb(brought_back(self.rgb, self.profile, srgb, mask, strength))
+
     def with_rgb(self, rgb: Image.Image) -> Image.Image:
-        """An image of mode RGB or RGBA: the given colours with this photo's opacity, profile and EXIF. The given image
-        is changed in place and returned."""
+        """An image of mode RGB or RGBA: the given colours with this photo's opacity, and in its `info` what goes with
+        the photo. The given image is changed in place and returned."""
         image = rgb
         if self.opacity is not None:
             image.putalpha(self.opacity)
-        about = {"icc_profile": self.profile, "exif": self.exif}
-        image.info = {name: value for name, value in about.items() if value is not None}
+        along = {"icc_profile": self.profile, "exif": self.exif, "xmp": self.xmp, "dpi": self.density}
+        image.info = {name: value for name, value in along.items() if value is not None}
         return image
 
 
@@ -174,19 +193,30 @@ def _reason(error: Exception) -> str:
 def photo_from_pil(image: Image.Image) -> Photo:
     """A PIL image of any mode as a Photo. It is turned by its EXIF orientation, samples of more than 8 bits are scaled
     (`decoding`), CMYK and LAB are converted, and transparency (an alpha channel or a transparent colour) becomes the
-    opacity. Raises ImageError for a mode or for values that cannot be used."""
+    opacity. Raises ImageError for a mode or for values that cannot be used, and for HDR values."""
     if min(image.size) < 1:
         raise ImageError(f"the image is empty ({image.width}x{image.height})")
-    exif, image = _exif(image), _upright(plain(image))
-    profile = image.info.get("icc_profile")
+    said = declared(image)  # from the file, which Pillow closes when the pixels are loaded
+    late = image.format == "PNG"  # whose EXIF may come after the pixels; a TIFF's orientation is forgotten with them
+    sideways = not late and lies_sideways(image)
+    stored, image = image, plain(image)
+    sideways = sideways or (late and lies_sideways(stored))
+    rgb, opacity, profile = _colors(_upright(image), said)
+    return Photo(rgb, opacity, profile, *about(stored, sideways))
+
+
+def _colors(image: Image.Image, said: bytes | None) -> tuple[Image.Image, Image.Image | None, bytes | None]:
+    """Values, opacity and profile. said: the profile that the file tells."""
     if image.mode in ("CMYK", "LAB"):
-        return Photo(_to_srgb(image, profile), exif=exif)
-    # Bytes 16 to 20 of an ICC profile name its colour space: a grey profile cannot go with an RGB image.
-    profile = profile if profile and profile[16:20] == b"RGB " else None
-    if not image.has_transparency_data:
-        return Photo(image.convert("RGB"), None, profile, exif)
-    image = image.convert("RGBA")
-    return Photo(image.convert("RGB"), image.getchannel("A"), profile, exif)
+        return converted(image, said) or image.convert("RGB"), None, None
+    grey = image.mode in GREYS
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        rgb, opacity = image.convert("RGB"), image.getchannel("A")
+    else:
+        rgb, opacity = image.convert("RGB"), None
+    rgb, profile = settled(rgb, said, grey)
+    return rgb, opacity, profile
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -197,37 +227,9 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF block of an image without its orientation and thumbnail; None where there is none or it is damaged.
-
-    TIFF has no such block: its tags describe the layout of that very file.
-    """
-    try:
-        exif = Image.Exif()
-        exif.load(image.info["exif"])
-        exif.pop(ExifTags.Base.Orientation, None)
-        return exif.tobytes() if len(exif) else None
-    except Exception:
-        return None
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """CMYK or LAB to sRGB; CMYK by the image's own profile where that is usable."""
-    try:
-        lab = image.mode == "LAB"
-        source = (
-            ImageCms.createProfile("LAB") if lab else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-        )
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        converted = None
-    return converted or image.convert("RGB")
-
-
 def read_image(path: str | Place) -> Image.Image:
-    """The photo in a file, upright and RGB. Raises ImageError."""
-    return read_photo(path).rgb
+    """The photo in a file, upright and in sRGB. Raises ImageError."""
+    return read_photo(path).srgb
 
 
 def read_mask(path: str | Place) -> Image.Image:
@@ -238,7 +240,7 @@ def read_mask(path: str | Place) -> Image.Image:
 def mask_from_pil(photo: Photo | Image.Image) -> Image.Image:
     """A mask of any mode as 8-bit grey: white = inside, transparent = outside."""
     photo = photo if isinstance(photo, Photo) else photo_from_pil(photo)
-    grey = photo.rgb.convert("L")
+    grey = photo.srgb.convert("L")
     if photo.opacity is None:
         return grey
     return Image.composite(grey, Image.new("L", grey.size), photo.opacity)

@@ -5,11 +5,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from unistyle.errors import ImageError
+from unistyle.files.about import with_density
 from unistyle.files.atomic import atomic
 
 try:
@@ -23,12 +25,16 @@ FORMATS = {"png": ".png", "webp": ".webp", "jpg": ".jpg"}  # what results are wr
 SIDES = {"webp": 16383, "jpg": 65500}  # pixels a side at most, in libwebp and libjpeg
 COLOR_TYPES = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}  # Pillow's modes of 8 bits a channel in a PNG's header
 UP = 2  # the PNG filter that keeps the difference to the row above
+INCH = 0.0254  # metres
 STRIP = 1 << 20  # bytes compressed at a time
 LONGEST_EXIF = 65533  # bytes of a JPEG segment
+LONGEST_XMP = LONGEST_EXIF - len(b"http://ns.adobe.com/xap/1.0/\0")
+DENSEST_JPG = 65535  # pixels per inch
 
 
 def encode_image(image: Image.Image, format: str = "png") -> bytes:
-    """The bytes of an image file; the ICC profile and the EXIF block in `image.info` go with it.
+    """The bytes of an image file; what `image.info` has of icc_profile, exif, xmp (bytes) and dpi (across, down) goes
+    with it.
 
     image: of mode L, LA, RGB or RGBA. format: png and webp are equal to the image to the bit, also under
     transparency; jpg is not (quality 95, 4:4:4), and lays transparency over white. Raises ImageError for
@@ -41,33 +47,56 @@ def encode_image(image: Image.Image, format: str = "png") -> bytes:
     if max(image.size) > SIDES.get(format, max(image.size)):
         size = f"{image.width}x{image.height} pixels"
         raise ImageError(f"{size}, and {format} holds at most {SIDES[format]} a side; give --format png")
-    profile, exif = image.info.get("icc_profile"), image.info.get("exif", b"")
-    return {"png": _png, "webp": _webp, "jpg": _jpg}[format](image, profile, exif)
+    along = _Along(*(image.info.get(name) for name in ("icc_profile", "exif", "xmp", "dpi")))
+    return {"png": _png, "webp": _webp, "jpg": _jpg}[format](image, along)
 
 
-def _webp(image: Image.Image, profile: bytes | None, exif: bytes) -> bytes:
+class _Along(NamedTuple):
+    """What goes with an image."""
+
+    profile: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    density: tuple[float, float] | None
+
+
+def _webp(image: Image.Image, along: _Along) -> bytes:
     # In lossless files the quality is effort; more of it, or a higher method, takes several times as long for 8 %.
     buffer, effort = io.BytesIO(), {"method": 0, "quality": 0}
-    image.save(buffer, "WEBP", lossless=True, exact=True, icc_profile=profile, exif=exif, **effort)
+    exif = with_density(along.exif, along.density) if along.density else along.exif
+    about = {"icc_profile": along.profile, "exif": exif or b"", "xmp": along.xmp or b""}
+    image.save(buffer, "WEBP", lossless=True, exact=True, **about, **effort)
     return buffer.getvalue()
 
 
-def _jpg(image: Image.Image, profile: bytes | None, exif: bytes) -> bytes:
+def _jpg(image: Image.Image, along: _Along) -> bytes:
     if image.mode in ("LA", "RGBA"):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    buffer, exif = io.BytesIO(), exif if len(exif) <= LONGEST_EXIF else b""
-    image.save(buffer, "JPEG", quality=95, subsampling="4:4:4", icc_profile=profile, exif=exif)
+    exif, xmp, density = along.exif or b"", along.xmp or b"", along.density or (0, 0)
+    about = {
+        "icc_profile": along.profile,
+        "exif": exif if len(exif) <= LONGEST_EXIF else b"",
+        "xmp": xmp if len(xmp) <= LONGEST_XMP else b"",
+        "dpi": density if max(density) <= DENSEST_JPG else (0, 0),
+    }
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, subsampling="4:4:4", **about)
     return buffer.getvalue()
 
 
-def _png(image: Image.Image, profile: bytes | None, exif: bytes) -> bytes:
+def _png(image: Image.Image, along: _Along) -> bytes:
     """Five times as fast as Pillow's level 1, for files as large (python -m benchmarks.encoders)."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", *image.size, 8, COLOR_TYPES[image.mode], 0, 0, 0))]
-    if profile:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
-    if exif:
-        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    if along.profile:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(along.profile)))
+    if along.density:
+        per_metre = (round(number / INCH) for number in along.density)
+        chunks.append((b"pHYs", struct.pack(">IIB", *per_metre, 1)))
+    if along.exif:
+        chunks.append((b"eXIf", along.exif.removeprefix(b"Exif\0\0")))
+    if along.xmp:
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + along.xmp))
     chunks += [(b"IDAT", data) for data in _deflate(image)]
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*c) for c in [*chunks, (b"IEND", b"")])
 
@@ -100,6 +129,6 @@ def _packer():
 
 
 def save_png(image: Image.Image, path: str | Path) -> None:
-    """Write a PNG, complete or not at all; the ICC profile and EXIF in `image.info` go with it."""
+    """Write a PNG, complete or not at all; what `image.info` has goes with it as in `encode_image`."""
     with atomic(path) as temporary:
         temporary.write_bytes(encode_image(image))

@@ -152,7 +152,7 @@ class UniStyle(HubFolder):
         done = self.passes.run(small, stack, plan, look, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)
         image, mask = (x[..., :height, :width] for x in (image, mask))
-        return list(results(photos, plan, self.materials, done, image, mask))
+        return list(results(photos, plan, self.materials, done, look, image, mask))
 
 
 def _refuse(photos: int, plan: Plan, masked: bool, video: bool) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unistyle.files.photos import Photo
 from unistyle.files.tensors import to_pil
+from unistyle.restyle.options import Look
 from unistyle.restyle.passes import FOUND, Restyled
 from unistyle.restyle.plan import Plan
 
@@ -28,7 +29,7 @@ class Result:
 
     image: Image.Image
     """The restyled photo, of the photo's size: RGB, or RGBA where the photo has transparency. It is equal to the
-    photo to the bit where the mask is 0."""
+    photo to the bit where the mask is 0. Its values are those of the photo's own profile, which is in its `info`."""
 
     mask: Image.Image
     """What was restyled: 8-bit grey, of the photo's size; white is restyled."""
@@ -42,13 +43,22 @@ class Result:
 
 
 def results(
-    photos: Sequence[Photo], plan: Plan, materials: Sequence[str], done: Restyled, image: Tensor, mask: Tensor
+    photos: Sequence[Photo],
+    plan: Plan,
+    materials: Sequence[str],
+    done: Restyled,
+    look: Look,
+    image: Tensor,
+    mask: Tensor,
 ) -> Iterator[Result]:
-    """One result per photo. materials: the vocabulary; image: uint8 `b 3 h w`; mask: uint8 `b 1 h w`."""
+    """One result per photo. materials: the vocabulary; image: uint8 `b 3 h w`, in sRGB; mask: uint8 `b 1 h w`."""
     both = rearrange(reduce(done.found, "b m h w -> b m", "mean"), "b (where m) -> b where m", where=2)
     shares = both.sum(1).tolist()
+    # A photo that keeps its colours also keeps those that sRGB cannot hold.
+    strength = 0.0 if look.color == "keep" else look.strength
     used = reduce(done.regions, "b k h w -> b k", "mean") >= FOUND
     for i, photo in enumerate(photos):
         found = {name: share for name, share in zip(materials, shares[i], strict=True) if share >= FOUND}
         styles = {t.key: t.names[c] for t, c, u in zip(plan, done.chosen[i], used[i], strict=True) if u}
-        yield Result(photo.with_rgb(to_pil(image[i])), to_pil(mask[i]), found, styles)
+        where = to_pil(mask[i])
+        yield Result(photo.with_srgb(to_pil(image[i]), where, strength), where, found, styles)

@@ -39,7 +39,7 @@ class Stack(NamedTuple):
     """Photos of one size, uint8."""
 
     rgb: Tensor
-    """The colours, `b 3 h w`."""
+    """The colours in sRGB, `b 3 h w`."""
 
     visible: Tensor | None
     """The opacity, `b 1 h w`, 0 where a photo is transparent; None: no photo has transparency."""
@@ -181,7 +181,7 @@ def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tu
     if any(photo.opacity is not None for photo in photos):
         everywhere = Image.new("L", photos[0].size, 255)
         visible = _bytes([photo.opacity or everywhere for photo in photos], size)
-    rgb = _bytes([photo.rgb for photo in photos], size)
+    rgb = _bytes([photo.srgb for photo in photos], size)
     if masks is None:
         return Stack(rgb, visible, None)
     grey = [_grey(mask) for mask in masks]

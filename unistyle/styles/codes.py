@@ -49,5 +49,5 @@ def style_view(photo: Photo | Image.Image, mask: Image.Image | None = None) -> t
         raise ValueError(
             f"style mask of size {mask.size} for a style photo of size {photo.size}; wanted the same"
         )
-    image = within(to_tensor(photo.rgb)[None], STYLE_SIZE)
+    image = within(to_tensor(photo.srgb)[None], STYLE_SIZE)
     return image, None if mask is None else within(to_tensor(mask)[None], STYLE_SIZE)

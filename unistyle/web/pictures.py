@@ -33,10 +33,10 @@ def find(model: UniStyle, photo: Photo) -> dict[str, Material]:
 
 def tinted(photo: Photo, found: dict[str, Material], colors: dict[str, str]) -> Photo:
     """The photo with each material under its colour."""
-    rgb = photo.rgb.copy()
+    rgb = photo.srgb.copy()
     for material, (_, mask) in found.items():
         rgb.paste(colors[material], mask=mask.point(lambda value: value * 0.55))
-    return replace(photo, rgb=rgb)
+    return replace(photo, rgb=rgb, profile=None)
 
 
 def legend(found: dict[str, Material], colors: dict[str, str]) -> str:

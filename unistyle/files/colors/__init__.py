@@ -1,0 +1,1 @@
+"""Colour: what the numbers of a photo mean, in sRGB and back."""
