@@ -128,6 +128,15 @@ def test_thumbnail_does_not_stand_for_a_picture_that_is_cut_off(tmp_path):
         read_photo(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize(
+    "page", [Page(COLOURS, 8, 2), Page(GREY, 8, tile=(16, 16)), Page(of_bits(GREY, 12), 12)]
+)
+def test_missing_strips_are_not_black(tmp_path, page):
+    page.tags = {257: ("I", 1000)}
+    with pytest.raises(ImageError, match="cut off or damaged"):
+        read_photo(save(tmp_path / "a.tif", page))
+
+
 def test_damage_after_the_picture_does_no_harm(tmp_path):
     page = Page(COLOURS, 8, 2, tags={330: ("I", 10**6)})
     close(shown(save(tmp_path / "a.tif", page)), COLOURS, 0)

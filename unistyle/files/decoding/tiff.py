@@ -24,6 +24,7 @@ from unistyle.files.decoding.layout import (
     ICCLAB,
     LINEAR_RAW,
     MIN_IS_WHITE,
+    PLAIN,
     RGB,
     UNASSOCIATED,
     YCBCR,
@@ -82,6 +83,8 @@ def readable(file: BinaryIO, frame: int | None = None) -> BinaryIO:
     chosen = _full_picture(first) if frame is None else _frame(first, frame)
     layout = layout_of(chosen)
     if layout.right_in_pillow():
+        if layout.compression == PLAIN:
+            Segments(chosen, layout)  # looks whether all strips are there, for which Pillow would put black
         file.seek(0)
         if chosen is first or frame is not None:
             return file
