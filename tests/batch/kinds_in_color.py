@@ -80,7 +80,10 @@ COLORED: dict[str, tuple[Kind, Space]] = {
         LINEAR,
     ),
     "gamma 1.png": (chunked(gamma(1)), LINEAR),
-    "gamma and points.png": (chunked(gamma(256 / 563), chromaticities(SPACES["Adobe RGB"])), SPACES["Adobe RGB"]),
+    "gamma and points.png": (
+        chunked(gamma(256 / 563), chromaticities(SPACES["Adobe RGB"])),
+        SPACES["Adobe RGB"],
+    ),
     "points.png": (chunked(chromaticities(P3)), P3),
     "gamma on grey.png": (chunked(gamma(1), image=GREY), LINEAR),
     "gamma and alpha.png": (chunked(gamma(1), image=with_alpha()), LINEAR),
@@ -103,6 +106,8 @@ COLORED: dict[str, tuple[Kind, Space]] = {
 }
 HDR: dict[str, Kind] = {
     "hdr.png": raw(with_chunks(encoded("PNG"), cicp(9, 16)), "HDR values (PQ), which 8 bits cannot hold"),
-    "hdr of tv.png": raw(with_chunks(encoded("PNG"), cicp(9, 18)), "HDR values (HLG), which 8 bits cannot hold"),
+    "hdr of tv.png": raw(
+        with_chunks(encoded("PNG"), cicp(9, 18)), "HDR values (HLG), which 8 bits cannot hold"
+    ),
 }
 assert len({Path(name).with_suffix("") for name in COLORED | HDR}) == len(COLORED | HDR)

@@ -56,7 +56,11 @@ class Space:
         """Version 2, with curves of 4096 steps; kind: `b"GRAY"` for one curve alone."""
         curve = np.rint(self.light(np.linspace(0, 1, 4096)) * 65535).astype(">u2").tobytes()
         tone = b"curv\0\0\0\0" + struct.pack(">I", 4096) + curve
-        tags = {b"desc": _desc("a space"), b"cprt": b"text\0\0\0\0none\0\0\0\0", b"wtpt": _xyz((0.9642, 1, 0.8249))}
+        tags = {
+            b"desc": _desc("a space"),
+            b"cprt": b"text\0\0\0\0none\0\0\0\0",
+            b"wtpt": _xyz((0.9642, 1, 0.8249)),
+        }
         if kind == b"GRAY":
             return written({**tags, b"kTRC": tone}, kind)
         colors = zip((b"rXYZ", b"gXYZ", b"bXYZ"), self.matrix().T, strict=True)
@@ -112,7 +116,11 @@ def table_profile(kind: bytes, corners: np.ndarray, back: bool = False) -> bytes
         ramp = struct.pack(">HH", 0, 65535)
         return head + ramp * inputs + np.rint(values).astype(">u2").tobytes() + ramp * outputs
 
-    tags = {b"desc": _desc("a table"), b"cprt": b"text\0\0\0\0none\0\0\0\0", b"wtpt": _xyz((0.9642, 1, 0.8249))}
+    tags = {
+        b"desc": _desc("a table"),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": _xyz((0.9642, 1, 0.8249)),
+    }
     tags[b"A2B0"] = lut(channels, 3, (corners * 32768).clip(0, 65535))
     if back:
         tags[b"B2A0"] = lut(3, channels, np.zeros((8, channels)))

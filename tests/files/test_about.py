@@ -70,7 +70,9 @@ def test_orientation_in_xmp_is_carried_out_and_reset(said):
 
 
 def test_sides_in_xmp_are_left_out_of_a_turned_photo():
-    photo = with_xmp(packet('tiff:Orientation="8" tiff:ImageWidth="64" exif:PixelXDimension="64" xmp:Rating="4"'))
+    photo = with_xmp(
+        packet('tiff:Orientation="8" tiff:ImageWidth="64" exif:PixelXDimension="64" xmp:Rating="4"')
+    )
     assert b"64" not in photo.xmp
     assert b'xmp:Rating="4"' in photo.xmp
 
@@ -183,7 +185,17 @@ def test_no_density_is_made_up(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said", [(0, 0), (-1, 5), (float("nan"), 1), (float("inf"),) * 2, (1e300, 1), "300", (IFDRational(1, 0),) * 2, (1,)]
+    "said",
+    [
+        (0, 0),
+        (-1, 5),
+        (float("nan"), 1),
+        (float("inf"),) * 2,
+        (1e300, 1),
+        "300",
+        (IFDRational(1, 0),) * 2,
+        (1,),
+    ],
 )
 def test_impossible_densities_are_left_out(said):
     image = make_photo()

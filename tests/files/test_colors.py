@@ -138,7 +138,9 @@ def test_table_without_a_way_back_is_carried_out(name):
     photo = photo_from_pil(stored)
     assert photo.profile is None
     wanted = spaces.Space(SPACES[name].points, lambda v: v).seen(PHOTO)
-    assert np.abs(np.asarray(photo.srgb) - wanted).mean() < 1  # tables are coarse where linear values are dark
+    assert (
+        np.abs(np.asarray(photo.srgb) - wanted).mean() < 1
+    )  # tables are coarse where linear values are dark
 
 
 def test_profile_of_cmyk_is_carried_out():
@@ -204,7 +206,9 @@ def test_code_goes_before_the_profile_and_chunks_after_it():
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
 def test_hdr_is_refused(transfer, name):
-    with pytest.raises(ImageError, match=rf"HDR values \({name}\), which 8 bits cannot hold; save it as sRGB"):
+    with pytest.raises(
+        ImageError, match=rf"HDR values \({name}\), which 8 bits cannot hold; save it as sRGB"
+    ):
         opened(png(None, cicp(9, transfer)))
 
 
@@ -217,7 +221,8 @@ def avif(primaries: int, transfer: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("code", "space"), [((12, 13), P3), ((1, 8), SPACES["linear"]), ((9, 1), SPACES["BT.2020"]), ((1, 13), SRGB)]
+    ("code", "space"),
+    [((12, 13), P3), ((1, 8), SPACES["linear"]), ((9, 1), SPACES["BT.2020"]), ((1, 13), SRGB)],
 )
 def test_avif_that_says_it_by_a_code(code, space):
     pytest.importorskip("PIL._avif")

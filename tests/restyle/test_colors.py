@@ -1,6 +1,7 @@
 """Photos in every colour space: restyled alike, and untouched outside."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.files.photos import photo_from_pil
 
-CALM = Image.fromarray((np.asarray(make_photo()) * 0.6 + 50).astype(np.uint8))  # within every space, and not dark
+CALM = Image.fromarray(
+    (np.asarray(make_photo()) * 0.6 + 50).astype(np.uint8)
+)  # within every space, and not dark
 LEFT = Image.new("L", CALM.size)
 LEFT.paste(255, (0, 0, CALM.width // 2, CALM.height))
 SOFT = Image.fromarray(np.tile(np.linspace(0, 255, CALM.width).astype(np.uint8), (CALM.height, 1)))
@@ -124,7 +127,9 @@ COORDINATES = st.tuples(
     st.floats(0.13, 0.16), st.floats(0.04, 0.08),
 )  # fmt: skip
 ANY_SPACE = st.builds(
-    lambda points, exponent: Space((0.3127, 0.3290, *points), lambda v: v**exponent), COORDINATES, st.floats(1, 2.6)
+    lambda points, exponent: Space((0.3127, 0.3290, *points), lambda v: v**exponent),
+    COORDINATES,
+    st.floats(1, 2.6),
 )
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -147,7 +152,9 @@ def test_outside_is_equal_to_the_bit(space, size, mode, seed, strength):
     wanted = stored.convert("RGBA" if mode in ("RGBA", "LA") else "RGB")
     outside = np.asarray(mask) == 0
     np.testing.assert_array_equal(np.asarray(result)[outside], np.asarray(wanted)[outside])
-    np.testing.assert_array_equal(np.asarray(photo.with_srgb(photo.srgb.copy(), mask, 0.0)), np.asarray(wanted))
+    np.testing.assert_array_equal(
+        np.asarray(photo.with_srgb(photo.srgb.copy(), mask, 0.0)), np.asarray(wanted)
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -162,8 +169,13 @@ def test_seen_as_littlecms_sees_it(space, seed):
     assert np.abs(srgb - np.asarray(wanted)).max() <= 1
 
 
+# 8 bits of linear values hold too few dark tones to be the same picture.
 @settings(max_examples=12, deadline=None)
-@given(ANY_SPACE)
+@given(
+    st.builds(
+        lambda space, exponent: replace(space, light=lambda v: v**exponent), ANY_SPACE, st.floats(1.8, 2.6)
+    )
+)
 def test_any_twin_looks_alike(space):
     with torch.inference_mode():
         model = test_any_twin_looks_alike.model
