@@ -49,7 +49,7 @@ def end(process) -> int:
     return process.exitcode
 
 
-def start_together(number: int, arguments: list, log: Path) -> list:
+def start_together(number: int, arguments: list, log: Path, program: str = "infer") -> list:
     """Several processes of one run, as a launcher starts them."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -59,8 +59,10 @@ def start_together(number: int, arguments: list, log: Path) -> list:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
     }
+    if program == "train":  # on the CPU its processes come together only where they are told so
+        about["ACCELERATE_USE_CPU"] = True
     return [
-        start(arguments, log, {k: str(v) for k, v in (about | {"RANK": i, "LOCAL_RANK": i}).items()})
+        start(arguments, log, {k: str(v) for k, v in (about | {"RANK": i, "LOCAL_RANK": i}).items()}, program)
         for i in range(number)
     ]
 
