@@ -1,5 +1,5 @@
-"""infer.py in processes of its own that can be killed. They are forks of one that has imported it, which takes
-seconds."""
+"""Commands in processes of their own that can be killed, infer.py above all. They are forks of one that has imported
+it, which takes seconds."""
 
 import multiprocessing
 import os
@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from tests.helpers import ROOT
@@ -15,24 +16,28 @@ from tests.helpers import ROOT
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["unistyle.commands.infer"])
+WAITING = "waiting for other processes"
 PATIENCE = 60  # seconds after which something hangs
 
 
-def start(arguments: list, log: Path, environment: dict[str, str] | None = None):
-    """Start the command; what it prints is appended to a log file."""
-    process = FORKS.Process(target=_command, args=([str(a) for a in arguments], log, environment or {}))
+def start(arguments: list, log: Path, environment: dict[str, str] | None = None, program: str = "infer"):
+    """Start the command; what it prints is appended to a log file, and so is WAITING once it waits for others."""
+    given = ([str(a) for a in arguments], log, environment or {}, program)
+    process = FORKS.Process(target=_command, args=given)
     process.start()
     return process
 
 
-def _command(arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+def _command(arguments: list[str], log: Path, environment: dict[str, str], program: str) -> None:
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.environ.update(environment)
-    from unistyle.commands import infer
+    from unistyle.batch import processes
 
-    sys.exit(infer.main(arguments))
+    heard = processes._heard
+    processes._heard = lambda work: (print(WAITING, flush=True), heard(work))[1]
+    sys.exit(import_module(f"unistyle.commands.{program}").main(arguments))
 
 
 def end(process) -> int:
@@ -44,7 +49,7 @@ def end(process) -> int:
     return process.exitcode
 
 
-def start_together(number: int, arguments: list, log: Path) -> list:
+def start_together(number: int, arguments: list, log: Path, program: str = "infer") -> list:
     """Several processes of one run, as a launcher starts them."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -54,8 +59,10 @@ def start_together(number: int, arguments: list, log: Path) -> list:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
     }
+    if program == "train":  # on the CPU its processes come together only where they are told so
+        about["ACCELERATE_USE_CPU"] = True
     return [
-        start(arguments, log, {k: str(v) for k, v in (about | {"RANK": i, "LOCAL_RANK": i}).items()})
+        start(arguments, log, {k: str(v) for k, v in (about | {"RANK": i, "LOCAL_RANK": i}).items()}, program)
         for i in range(number)
     ]
 

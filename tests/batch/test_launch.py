@@ -3,13 +3,11 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.helpers import ROOT
+from tests import command
 from unistyle import devices
 from unistyle.batch import processes
 from unistyle.commands import infer, train
@@ -111,23 +109,15 @@ def test_an_address_that_is_missing_is_named(two, monkeypatch):
 )  # fmt: skip
 def test_signals_end_the_wait(program, number, code, two, recipe, checkpoint, tmp_path):
     given = ["--samples", "--to", "stone", "--checkpoint", checkpoint, "--out", tmp_path / "out"]
-    arguments = [str(each) for each in (given if program == "infer" else recipe(1))]
-    said = "import unistyle.batch.processes as p; heard = p._heard; "
-    said += "p._heard = lambda work: (print('waiting', flush=True), heard(work))[1]; "
-    said += f"import sys; from unistyle.commands import {program} as c; sys.exit(c.main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", said, *arguments],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    log = tmp_path / "log"
+    process = command.start(
+        given if program == "infer" else recipe(1), log, {name: os.environ[name] for name in LAUNCH}, program
     )
-    assert process.stdout.readline() == "waiting\n"
+    command.wait_for(lambda: log.exists() and command.WAITING in log.read_text())
     time.sleep(0.5)
-    process.send_signal(number)
-    errors = process.communicate(timeout=30)[1]
-    assert process.returncode == code, errors
-    assert "Traceback" not in errors
+    os.kill(process.pid, number)
+    assert command.end(process) == code, log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("name", ["meta", "meta:0"])

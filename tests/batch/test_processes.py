@@ -57,19 +57,9 @@ def statuses(out: Path) -> list[str]:
     return [line["status"] for line in lines]
 
 
-def test_accelerate_launch(arguments, alone, tmp_path):
-    """Without --device, as one does with GPUs."""
-    process = launch(2, [*arguments, "--out", tmp_path / "out"], tmp_path / "log")
-    assert process.wait(command.PATIENCE) == 0
-    printed = (tmp_path / "log").read_text()
-    assert "2 processes" in printed
-    assert f"{COUNT} written, 0 skipped, 0 failed" in printed
-    assert f"{COUNT // 2}/{COUNT // 2}" in printed  # each has done its half
-    assert pictures(tmp_path / "out") == alone
-    assert statuses(tmp_path / "out") == ["written"] * COUNT
-
-
-def test_a_process_that_is_killed_takes_only_its_current_photos(arguments, alone, tmp_path):
+def test_accelerate_launch_and_a_process_that_is_killed(arguments, alone, tmp_path):
+    """Without --device, as one does with GPUs. A killed process takes only its current photos with it, and the same
+    command does what is left."""
     out, log = tmp_path / "out", tmp_path / "log"
     process = launch(2, [*arguments, "--out", out], log)
     command.wait_for(lambda: (out / "manifest.1.jsonl").exists())
@@ -79,12 +69,18 @@ def test_a_process_that_is_killed_takes_only_its_current_photos(arguments, alone
     assert process.wait(command.PATIENCE) != 0
     assert not any(child.is_running() for child in children)
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-    assert 0 < len(finished) < COUNT
-    again = command.start_together(2, [*arguments, "--out", out], log)
-    assert [command.end(each) for each in again] == [0, 0]
+    left = COUNT - len(finished)
+    assert 0 < left < COUNT
+
+    assert launch(2, [*arguments, "--out", out], tmp_path / "again").wait(command.PATIENCE) == 0
+    printed = (tmp_path / "again").read_text()
+    assert "2 processes" in printed
+    assert f"{left} written, {COUNT - left} skipped, 0 failed" in printed
+    for share in (left // 2, left - left // 2):  # each has done its half
+        assert share == 0 or f"{share}/{share}" in printed
     assert pictures(out) == alone
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
-    assert sorted(statuses(out)) == ["skipped"] * len(finished) + ["written"] * (COUNT - len(finished))
+    assert sorted(statuses(out)) == ["skipped"] * (COUNT - left) + ["written"] * left
 
 
 def test_the_others_end_when_one_is_gone(arguments, alone, tmp_path):

@@ -1,8 +1,6 @@
 """The style bank: its commands, its style files, and what a name may be."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.helpers import ROOT, make_photo
+from tests.helpers import make_photo
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.checkpoint.style_files import StyleFile, load_style, save_style
 from unistyle.errors import CheckpointError, UnknownNameError
@@ -350,19 +348,3 @@ def test_an_output_that_cannot_be_written(run, checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = run("remove", checkpoint, "stone", "--out", tmp_path / "file" / "out.safetensors")
     assert (code, errors.startswith("unistyle bank remove: error: ")) == (2, True)
-
-
-def test_in_a_fresh_process_without_training_code(checkpoint):
-    code = (
-        "import sys; from unistyle.commands import bank; code = bank.main(sys.argv[1:]);"
-        "parts = ('teachers', 'training');"
-        "print('loaded', [m for m in sys.modules if m.startswith(tuple(f'unistyle.{p}' for p in parts))]);"
-        "sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "list", checkpoint],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "loaded []"), done.stderr

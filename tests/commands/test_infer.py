@@ -52,18 +52,24 @@ def photos(tmp_path) -> Path:
 
 
 def test_in_a_fresh_process_without_a_teacher(photos, checkpoint, tmp_path):
-    """The whole command, and that no training code is loaded for it."""
+    """The whole command and the list of a bank, that no training code is loaded for them, and that importing it all
+    leaves the limit of Pillow as it is."""
     code = (
-        "import sys, infer; code = infer.main(sys.argv[1:]);"
-        "bad = [m for m in sys.modules if m.startswith(('unistyle.teachers', 'unistyle.training', 'unistyle.losses'))];"
+        "import sys; from PIL import Image; limit = Image.MAX_IMAGE_PIXELS\n"
+        "import unistyle, infer; from unistyle.commands import bank; unistyle.UniStyle\n"
+        "assert Image.MAX_IMAGE_PIXELS == limit\n"
+        "code = infer.main(sys.argv[2:])\n"
+        "assert bank.main(['list', sys.argv[1]]) == 0\n"
+        "bad = [m for m in sys.modules if m.startswith(('unistyle.teachers', 'unistyle.training'))]\n"
         "print('loaded', bad); sys.exit(code)"
     )
-    command = [sys.executable, "-c", code, photos, "--to", "stone", "--out", tmp_path / "out"]
+    command = [sys.executable, "-c", code, checkpoint, photos, "--to", "stone", "--out", tmp_path / "out"]
     command += ["--checkpoint", checkpoint, "--device", "cpu", "--save-mask"]
     done = subprocess.run([str(c) for c in command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("device cpu, precision fp32")
-    assert "loaded []" in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded []"
+    assert "stone: quarry, wall" in done.stdout
     assert "broken.jpg" in done.stderr
     assert files(tmp_path / "out") == [
         "a.mask.png",

@@ -1,5 +1,6 @@
 """The command `unistyle`, and the two doors of a checkout."""
 
+import runpy
 import subprocess
 import sys
 
@@ -38,11 +39,12 @@ def test_the_table_is_read_without_any_heavy_import():
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("door", "program"), [("infer.py", "unistyle infer"), ("train.py", "unistyle train")]
 )
-def test_the_doors_of_a_checkout(door, program):
-    done = subprocess.run([sys.executable, door, "--help"], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: {program}")
+def test_the_doors_of_a_checkout(door, program, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [door, "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / door), run_name="__main__")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {program}")

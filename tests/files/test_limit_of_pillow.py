@@ -1,7 +1,6 @@
-"""Pillow's guard against decompression bombs belongs to the program around this one."""
+"""Pillow's guard against decompression bombs belongs to the program around this one. That importing leaves it alone is
+held where a command runs in a fresh process (tests/commands/test_infer.py)."""
 
-import subprocess
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,13 +16,6 @@ from unistyle.files.photos import MAX_PIXELS, read_photo
 def photo(tmp_path):
     make_photo().save(tmp_path / "a.png")
     return tmp_path / "a.png"
-
-
-def test_importing_everything_changes_nothing():
-    code = "from PIL import Image; b = Image.MAX_IMAGE_PIXELS; import unistyle; unistyle.UniStyle; "
-    code += "assert Image.MAX_IMAGE_PIXELS == b"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("limit", [None, 100, 2 * MAX_PIXELS])

@@ -1,11 +1,8 @@
 """The joint training: its settings, what it needs, and end to end on a tiny set: trained, killed, resumed."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests import command
 from tests.helpers import ROOT
 from tests.training.making import materials_in
 from unistyle.checkpoint.checkpoint import load_checkpoint
@@ -142,12 +140,9 @@ def test_masks_that_are_missing_come_from_the_saliency_teacher(recipe, tmp_path)
 
 
 def test_two_processes_train_together(recipe, tmp_path):
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    run = subprocess.run(
-        [sys.executable, *launch, "--mixed_precision=no", "--dynamo_backend=no", "train.py", *recipe(2)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-3000:]
+    log = tmp_path / "log"
+    processes = command.start_together(2, recipe(2), log, "train")
+    assert [command.end(each) for each in processes] == [0, 0], log.read_text()[-3000:]
     assert (tmp_path / "c.safetensors").is_file()
 
 
@@ -166,18 +161,11 @@ def test_another_vocabulary_keeps_what_is_known(network):
 
 
 def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
-    command = [sys.executable, "train.py", *recipe(500)]
-    env = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with (tmp_path / "log").open("w") as log:
-        run = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdout=log)
-        deadline = time.monotonic() + 90
-        while (
-            not list((tmp_path / "run").glob("state/custom_checkpoint_2.pkl")) and time.monotonic() < deadline
-        ):
-            time.sleep(0.2)
-        time.sleep(1)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+    process = command.start(recipe(500), tmp_path / "log", program="train")
+    command.wait_for(lambda: list((tmp_path / "run").glob("state/custom_checkpoint_2.pkl")))
+    time.sleep(1)
+    process.kill()
+    assert command.end(process) == -signal.SIGKILL
     config = train.parse(recipe(500))
     run = prepare(config, make_accelerator(config.optimizer))
     state.resume(run.accelerator, tmp_path / "run")

@@ -21,13 +21,18 @@ LARGEST = 2**14  # pixels a side; far beyond what memory holds, but a program's 
 
 
 class _FreeRegions(Regions):
-    """Regions whose sizes and number are symbols, so that nothing can be looked up by them or decided on them."""
+    """Regions whose sizes and number are symbols, so that nothing can be decided on them. They are looked up by what is
+    written for them, such as `height//4`."""
 
     def __init__(self, w: Tensor, noise: Tensor):
         self.full, self.noise = w, noise
+        self.written: dict[str, Tensor] = {}
 
     def at(self, size: Sequence[int]) -> Tensor:
-        return resize_regions(self.full, size)
+        written = " ".join(map(str, size))
+        if written not in self.written:
+            self.written[written] = resize_regions(self.full, size)
+        return self.written[written]
 
     def share(self, w: Tensor) -> Tensor:
         return w
