@@ -77,13 +77,13 @@ class TeacherConfig:
 class LossWeights:
     """Weights of the terms of the joint objective (unistyle/training/losses.py). 0 leaves a term out of the sum."""
 
-    style: float = 3.0
+    style: float = 10.0
     """Distance of Gram matrices to the style."""
-    deep: float = 3.0
+    deep: float = 7.0
     """The same for deep layers of pictures at half size: larger structure."""
-    named: float = 0.8
+    named: float = 0.11
     """The result is recognised as the style's material."""
-    object: float = 2.0
+    object: float = 1.2
     """The result is recognised as what the photo shows."""
     content: float = 0.5
     """Content distance to the photo."""
@@ -93,7 +93,7 @@ class LossWeights:
     """Distance to the Gatys teacher's result."""
     identity: float = 0.5
     """A photo as its own style gives the photo back."""
-    shading: float = 0.08
+    shading: float = 0.35
     """The photo's light and shade stay."""
     smooth: float = 0.06
     """Total variation."""
