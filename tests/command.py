@@ -17,7 +17,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["unistyle.commands.infer"])
 WAITING = "waiting for other processes"
-PATIENCE = 60  # seconds after which something hangs
+PATIENCE = 120  # seconds after which something hangs
 
 
 def start(arguments: list, log: Path, environment: dict[str, str] | None = None, program: str = "infer"):
