@@ -9,6 +9,8 @@ from PIL import Image
 
 from tests.helpers import make_photo
 from unistyle import UniStyle
+from unistyle.network.model import SMALLEST
+from unistyle.restyle.stack import as_seen, smallest, working_pixels
 
 
 @pytest.fixture
@@ -77,3 +79,22 @@ def test_a_batch_is_cut_to_what_one_pass_takes(model):
     model.pixels_at_once = 2 * 64 * 64
     assert len(model.restyle_batch([make_photo(64, 64, s) for s in range(5)], "metal")) == 5
     assert [n for n, _ in memory.seen] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("size", [(60, 20000), (20000, 33), (1, 3000), (3000, 3), (512, 384), (20, 20)])
+def test_thin_photos_are_seen_longer_and_not_made_wider(size):
+    width, height = smallest(*size)
+    assert (width, height) == tuple(max(side, SMALLEST) for side in size)
+    seen = as_seen(torch.zeros(1, 3, height, width), 64)
+    assert min(seen.shape[-2:]) >= SMALLEST
+    assert seen[0, 0].numel() <= max(64 * 64, SMALLEST**2 * (max(width, height) / min(width, height) + 1))
+    assert seen[0, 0].numel() == working_pixels(*size, 64)
+
+
+def test_a_thin_photo_is_restyled(model):
+    photo = make_photo(3, 3000)
+    for max_size in (64, None):
+        result = model.restyle(photo, "stone", Image.new("L", photo.size, 255), max_size=max_size).image
+        assert result.size == photo.size
+        assert np.abs(np.asarray(result).astype(int) - np.asarray(photo)).mean() > 3
+    assert model.find(photo).main.size == photo.size

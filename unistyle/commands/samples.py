@@ -46,13 +46,13 @@ class Samples:
 
 
 def give_samples(settings: Samples) -> None:
-    """Write the checkpoint with the samples. Raises StyleError where there are none."""
+    """Write the checkpoint with the samples. Raises StyleError where the folder has none and none were to be made."""
     checkpoint = load_checkpoint(settings.checkpoint)
     if settings.photos:
         _synthesise_missing(settings, settings.photos, checkpoint.network, checkpoint.bank)
     tiles = [_read(settings.samples / style / f"{name}.png") for style, name in checkpoint.bank.names]
     there = torch.tensor([tile is not None for tile in tiles])
-    if not there.any():
+    if not (there.any() or settings.photos):
         raise StyleError(
             f"{settings.samples} has no STYLE/EXEMPLAR.png of this bank, such as "
             f"{'/'.join(checkpoint.bank.names[0])}.png; give --photos to make them"

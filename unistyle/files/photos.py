@@ -197,7 +197,9 @@ def photo_from_pil(image: Image.Image) -> Photo:
     if min(image.size) < 1:
         raise ImageError(f"the image is empty ({image.width}x{image.height})")
     said = declared(image)  # from the file, which Pillow closes when the pixels are loaded
-    late = image.format == "PNG"  # whose EXIF may come after the pixels; a TIFF's orientation is forgotten with them
+    late = (
+        image.format == "PNG"
+    )  # whose EXIF may come after the pixels; a TIFF's orientation is forgotten with them
     sideways = not late and lies_sideways(image)
     stored, image = image, plain(image)
     sideways = sideways or (late and lies_sideways(stored))

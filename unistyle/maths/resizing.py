@@ -20,15 +20,20 @@ def to_size(x: Tensor, size: Sequence[int], antialias: bool = False) -> Tensor:
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
-def within(image: Tensor, longest: int | None) -> Tensor:
-    """Shrink `b c h w`, float in [0, 1] or uint8, so that its longer side is at most `longest`. Smaller images, and
-    all of them for None, stay as they are."""
+def shrinking(height: int, width: int, longest: int | None, least: int = 1) -> float:
+    """By how much to shrink an image, at most 1, so that its longer side is at most `longest` (None: as long as it is);
+    of a thin one, so that its short side is still `least`."""
+    return 1.0 if longest is None else min(1.0, max(longest / max(height, width), least / min(height, width)))
+
+
+def within(image: Tensor, longest: int | None, least: int = 1) -> Tensor:
+    """Shrink `b c h w`, float in [0, 1] or uint8, as `shrinking` says. Smaller images stay as they are."""
     height, width = image.shape[-2:]
-    if longest is None or max(height, width) <= longest:
+    scale = shrinking(height, width, longest, least)
+    if scale == 1:
         return image
     if not image.is_floating_point() and not image.is_cpu:  # PyTorch resizes bytes on the CPU only
-        return as_bytes(within(as_float(image), longest))
-    scale = longest / max(height, width)
+        return as_bytes(within(as_float(image), longest, least))
     small = to_size(image, (max(1, round(height * scale)), max(1, round(width * scale))), antialias=True)
     return small.clamp(0, 1) if small.is_floating_point() else small
 

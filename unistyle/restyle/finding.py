@@ -9,12 +9,11 @@ from PIL import Image
 
 from unistyle.files.photos import Photo
 from unistyle.files.tensors import as_float, to_pil
-from unistyle.maths.resizing import within
 from unistyle.network.model import in_sight
 from unistyle.restyle.options import MAX_SIZE
 from unistyle.restyle.overlay import at_full_size
 from unistyle.restyle.passes import FOUND, Passes
-from unistyle.restyle.stack import opaque, smallest, stack_photos
+from unistyle.restyle.stack import as_seen, opaque, smallest, stack_photos
 
 MAIN = 128  # added to the index of what belongs to the main object
 COLORS = (
@@ -51,8 +50,8 @@ def find(passes: Passes, photo: Photo) -> Found:
     """What is found in one photo of any size."""
     names = passes.network.config.materials
     width, height = photo.size
-    stack = stack_photos([photo], None, smallest(width, height, MAX_SIZE)).to(passes.device)
-    small = within(opaque(stack), MAX_SIZE)
+    stack = stack_photos([photo], None, smallest(width, height)).to(passes.device)
+    small = as_seen(opaque(stack), MAX_SIZE)
     with passes.autocast():
         _, logits = passes.network.find(in_sight(as_float(small)))
     materials, main = (passes.opaque(stack, w) for w in passes.network.found(logits))

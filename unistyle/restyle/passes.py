@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unistyle.devices import map_on_cores
 from unistyle.files.tensors import as_float
-from unistyle.maths.resizing import resize_regions, within
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.fuse import Laid, lay_over
 from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
@@ -17,7 +17,7 @@ from unistyle.network.stylizer import Regions
 from unistyle.restyle.limit import Limit
 from unistyle.restyle.options import MAX_SIZE, Look
 from unistyle.restyle.plan import Plan, choose
-from unistyle.restyle.stack import Stack
+from unistyle.restyle.stack import Stack, as_seen
 from unistyle.restyle.tiles import restyle_in_tiles
 from unistyle.styles.swatches import Swatches
 
@@ -101,7 +101,7 @@ class Passes:
     def run(self, photo: Tensor, stack: Stack, plan: Plan, look: Look, memory: FrameMemory) -> Restyled:
         """Restyle photos, uint8 `b 3 h w` at their working size. stack: the same photos at full size."""
         whole = photo[:, 0].numel() <= self.limit.pixels
-        seen = as_float(photo if whole else within(photo, self.reduced))
+        seen = as_float(photo if whole else as_seen(photo, self.reduced))
         stylizer = self.network.stylizer
         with self.autocast():
             features, logits = self.network.find(seen)
@@ -118,7 +118,7 @@ class Passes:
         laid = None
         if asked.structure.any():
             # Of what goes in tiles a reduced picture says what wins, and what is finer follows.
-            own = restyled if whole else as_float(within(restyled, self.reduced))
+            own = restyled if whole else as_float(as_seen(restyled, self.reduced))
             samples = Samples(as_float(asked.tiles), asked.structure, look.texture_scale)
             laid = lay_over(seen, own, regions, samples, memory.moved())
         return Restyled(found, regions, chosen, restyled, laid)

@@ -11,7 +11,6 @@ from unistyle.checkpoint.hub import HubFolder
 from unistyle.devices import pick_device, pick_precision
 from unistyle.files.digest import digest, raw
 from unistyle.files.photos import Photo
-from unistyle.maths.resizing import within
 from unistyle.restyle.cpu import use_onednn
 from unistyle.restyle.finding import Found, find
 from unistyle.restyle.limit import Limit, Masks
@@ -20,7 +19,7 @@ from unistyle.restyle.overlay import overlay
 from unistyle.restyle.passes import FrameMemory, NoMemory, Passes
 from unistyle.restyle.plan import Plan, Planner
 from unistyle.restyle.result import Result, results
-from unistyle.restyle.stack import AnyPhoto, as_photo, opaque, several, smallest, stack_photos
+from unistyle.restyle.stack import AnyPhoto, as_photo, as_seen, opaque, several, smallest, stack_photos
 
 
 class UniStyle(HubFolder):
@@ -147,8 +146,8 @@ class UniStyle(HubFolder):
         self, photos: list[Photo], masks: Masks, plan: Plan, look: Look, memory: FrameMemory
     ) -> list[Result]:
         width, height = photos[0].size
-        stack = stack_photos(photos, masks, smallest(width, height, look.max_size)).to(self.device)
-        small = within(opaque(stack), look.max_size)
+        stack = stack_photos(photos, masks, smallest(width, height)).to(self.device)
+        small = as_seen(opaque(stack), look.max_size)
         done = self.passes.run(small, stack, plan, look, memory)
         image, mask = overlay(stack, small, done, look.strength, look.color == "keep", self.passes.map)
         image, mask = (x[..., :height, :width] for x in (image, mask))

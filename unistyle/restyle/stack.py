@@ -15,6 +15,7 @@ from unistyle.errors import ImageError
 from unistyle.files.masks import checked, usable_mask
 from unistyle.files.photos import Photo, photo_from_pil, read_photo
 from unistyle.files.places import Place, place
+from unistyle.maths.resizing import shrinking, within
 from unistyle.network.model import SMALLEST
 
 
@@ -157,16 +158,20 @@ def _listed(name: str, each: object) -> list[AnyPhoto]:
 
 def working_pixels(width: int, height: int, max_size: int | None) -> int:
     """Pixels of a photo as the network sees it."""
-    scale = min(1.0, max_size / max(width, height)) if max_size else 1.0
-    return max(SMALLEST, round(width * scale)) * max(SMALLEST, round(height * scale))
+    width, height = smallest(width, height)
+    scale = shrinking(height, width, max_size, SMALLEST)
+    return round(width * scale) * round(height * scale)
 
 
-def smallest(width: int, height: int, max_size: int | None) -> tuple[int, int]:
-    """(width, height) that a photo needs so that, shrunk to max_size, no side is below what the network
-    takes."""
-    scale = max(1.0, max(width, height) / max_size) if max_size else 1.0
-    least = -int(-SMALLEST * scale // 1)
-    return max(width, least), max(height, least)
+def smallest(width: int, height: int) -> tuple[int, int]:
+    """(width, height) that a photo needs so that no side is below what the network takes."""
+    return max(width, SMALLEST), max(height, SMALLEST)
+
+
+def as_seen(photos: Tensor, max_size: int | None) -> Tensor:
+    """Photos `b c h w` as the network sees them, with a longer side of max_size. Thin ones are longer, so that no side
+    is below what it takes: to make them wider instead would be to make a large picture of a small one."""
+    return within(photos, max_size, SMALLEST)
 
 
 def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[int, int]) -> Stack:
