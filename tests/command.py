@@ -22,7 +22,8 @@ PATIENCE = 120  # seconds after which something hangs
 
 def start(arguments: list, log: Path, environment: dict[str, str] | None = None, program: str = "infer"):
     """Start the command; what it prints is appended to a log file, and so is WAITING once it waits for others."""
-    given = ([str(a) for a in arguments], log, environment or {}, program)
+    # Its surroundings are those of now, not those in which the first process was started.
+    given = ([str(a) for a in arguments], log, os.environ | (environment or {}), program)
     process = FORKS.Process(target=_command, args=given)
     process.start()
     return process
@@ -32,6 +33,7 @@ def _command(arguments: list[str], log: Path, environment: dict[str, str], progr
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    os.environ.clear()
     os.environ.update(environment)
     from unistyle.batch import processes
 
