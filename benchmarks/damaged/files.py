@@ -107,7 +107,7 @@ PHOTOS |= {"plain.avif": pillow("AVIF")} if features.check("avif") else {}
 VIDEOS = {
     "h264.mp4": video("mp4", "libx264"), "mpeg4.mp4": video("mp4", "mpeg4"), "vp9.webm": video("webm", "libvpx-vp9"),
     "h264.mkv": video("mkv", "libx264"), "frames.avi": video("avi", "mjpeg", "yuvj420p"),
-    "h264.mov": video("mov", "libx264"), "broadcast.ts": video("mpegts", "mpeg2video"),
+    "h264.mov": video("mov", "libx264"), "broadcast.mts": video("mpegts", "mpeg2video"),
 }  # fmt: skip
 
 
