@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from tests import command
 from tests.helpers import ROOT
@@ -173,6 +174,18 @@ def test_killed_and_started_again_it_goes_on(recipe, tmp_path):
     first = next(Trainer(run, VGGTargets(run.vgg, 1e9)).batches())[0]
     wanted = [run.pairs.dataset[run.progress.step * 2 + i]["photo_key"] for i in range(2)]
     assert first["photo_key"] == wanted
+
+
+def test_the_same_settings_give_the_same_checkpoint(recipe, tmp_path):
+    files = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for number, file in enumerate(files):
+        torch.manual_seed(number)  # what was before a run has no part in it
+        more = {"out": tmp_path / f"run{number}", "checkpoint": file, "seed": 5 + number // 2}
+        assert train.main(recipe(2, **more)) == 0
+    first, again, other = map(load_file, files)
+    assert first.keys() == again.keys()
+    assert all(tensor.equal(again[name]) for name, tensor in first.items())
+    assert not all(tensor.equal(other[name]) for name, tensor in first.items())
 
 
 def test_the_constructor_does_no_work():
