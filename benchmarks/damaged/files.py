@@ -86,9 +86,8 @@ def video(ending: str, codec: str, pixels: str = "yuv420p") -> Callable[[], byte
     return make
 
 
-EXIF = {
-    "exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-}  # turned by 90 degrees
+# Turned by 90 degrees.
+EXIF = {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"}
 PHOTOS = {
     "plain.jpg": pillow("JPEG"), "progressive.jpg": pillow("JPEG", progressive=True, **EXIF),
     "grey.jpg": pillow("JPEG", "L"), "cmyk.jpg": pillow("JPEG", "CMYK"), "plain.png": pillow("PNG", **EXIF),

@@ -176,11 +176,14 @@ def test_colours_that_the_style_has_cost_nothing_whatever_their_light():
 
 
 def colours(image, region=None, style=None):
-    """A picture `3 24 32` of one pixel a place, against a style of as many."""
+    """The term of a picture `3 24 32` whose pixels are places, against a style of as many."""
     whole = torch.ones(1, 1, 24, 32)
-    item = batch() | dict(photo=image, region=whole if region is None else region, style=style, style_region=whole,
-                          gatys=image)  # fmt: skip
-    return pixel_terms(item, image, blur=4)["colours"]
+    image, region, style, whole = (
+        x.repeat_interleave(8, 2).repeat_interleave(8, 3)
+        for x in (image, whole if region is None else region, style, whole)
+    )
+    item = batch() | dict(photo=image, region=region, style=style, style_region=whole, gatys=image)
+    return pixel_terms(item, image)["colors"]
 
 
 def test_shares_of_colours_are_compared_as_by_optimal_transport():

@@ -69,7 +69,7 @@ def term(trainer: StyleTrainer, name: str) -> float:
 
 def test_fitting_lowers_the_style_term(trainer_of):
     alone = LossWeights(
-        colours=0, shading=0, palette=0
+        colors=0, shading=0, palette=0
     )  # a random network has the style at the price of others
     for decoder, share in ((False, 0.999), (True, 0.8)):
         trainer = trainer_of(count=1, steps=10, lr=5.0, decoder_lr=1e-2, decoder=decoder, loss=alone)

@@ -103,11 +103,8 @@ def evaluate_outside(
     """
     for index, photo in enumerate(photos):
         result = model.restyle(photo.path, to=styles[index % len(styles)])
-        pictures = (
-            photo_from_pil(result.image).rgb,
-            read_photo(photo.path).rgb,
-            result.mask,
-        )  # as in the files
+        # In the files' own values.
+        pictures = (photo_from_pil(result.image).rgb, read_photo(photo.path).rgb, result.mask)
         image, before, mask = (to_tensor(x)[None] for x in pictures)
         scores = {"outside": float(changed(image, before, mask)), "area": mask.mean().item()}
         yield {"photo": photo_name(photo)} | scores

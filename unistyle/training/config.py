@@ -101,7 +101,7 @@ class LossWeights:
     """Patterns of 2 and 4 pixels beyond those of the style."""
     palette: float = 8.0
     """Colours that the style does not have."""
-    colours: float = 2.5
+    colors: float = 2.5
     """Colours in other shares than the style's."""
     segmentation: float = 0.5
     """Masks and materials of photos."""

@@ -5,6 +5,7 @@ Every term is a mean over the batch, of the order of 1 when training starts.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +18,9 @@ from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
 from unistyle.training.recognition import DEEP, Seen
 
-PLACES = (
-    12,
-    16,
-)  # rows and columns into which a picture is divided to look for colours that a style does not have
-FINE_PLACES = (24, 32)  # and those of which each colour's share is compared
-LINES, LEVELS = (
-    16,
-    32,
-)  # on how many lines through the colours they are compared, and by how many quantiles of each
+# Sides in pixels of the places by which colours are compared: whether a style has them, and in which shares.
+PLACE, FINE_PLACE = 16, 8
+LINES, LEVELS = 16, 32  # lines through the colours on which shares are compared, and quantiles of each
 
 
 class VGGTargets:
@@ -127,7 +122,7 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
     """`gatys`: distance to the teacher's result. `identity`: the photo as its own style gives the photo back.
     `shading`: the low-frequency luminance follows the photo's up to gain and offset. `smooth`: total variation.
     `grain`: energy at periods of 2 and 4 pixels beyond the style's, where a decoder that upsamples likes to put it.
-    `palette`: colours that the style does not have. `colours`: colours in other shares than the style's."""
+    `palette`: colours that the style does not have. `colors`: colours in other shares than the style's."""
     region, photo = batch["region"], batch["photo"]
     low = lambda x: F.avg_pool2d(luminance(x), blur, blur // 2)  # noqa: E731
     small = F.avg_pool2d(region, blur, blur // 2)
@@ -138,8 +133,8 @@ def pixel_terms(batch: dict, image: Tensor, blur: int = 16) -> dict[str, Tensor]
         shading=content_distance(low(image), low(photo), small).mean(),
         smooth=variation,
         grain=_excess_grain(batch, image),
-        palette=(_foreign_colours(batch, image) * (1 - batch["same"].float())).mean(),
-        colours=(_colour_distance(batch, image) * (1 - batch["same"].float())).mean(),
+        palette=(_foreign_colors(batch, image) * (1 - batch["same"].float())).mean(),
+        colors=(_color_distance(batch, image) * (1 - batch["same"].float())).mean(),
     )
 
 
@@ -154,23 +149,23 @@ def _excess_grain(batch: dict, image: Tensor, floor: float = 1e-6) -> Tensor:
     return torch.stack(excess).mean()
 
 
-def _foreign_colours(batch: dict, image: Tensor) -> Tensor:
-    """How far the chroma of the places of PLACES inside the region is from that of the nearest place of the style, `b`.
+def _foreign_colors(batch: dict, image: Tensor) -> Tensor:
+    """How far the chroma of the places inside the region is from that of the nearest place of the style, `b`.
     A saturated spot is seen at once, and hardly changes a Gram matrix."""
-    colours, weight = _places(image, batch["region"], PLACES)
-    own, there = _places(batch["style"], batch["style_region"], PLACES)
+    colours, weight = _places(image, batch["region"], PLACE)
+    own, there = _places(batch["style"], batch["style_region"], PLACE)
     chroma, wanted = ((x - luminance(x)).flatten(2).mT for x in (colours, own))
     distance = (chroma[:, :, None] - wanted[:, None]).square().sum(-1) + 10.0 * (there < 0.5)[:, None]
     nearest = (distance.amin(2) + 1e-6).sqrt().clamp_max(1)
     return (nearest * weight).sum(1) / weight.sum(1)
 
 
-def _colour_distance(batch: dict, image: Tensor) -> Tensor:
-    """Sliced Wasserstein distance of the colours of the places of FINE_PLACES in the region and in the style's, `b`
+def _color_distance(batch: dict, image: Tensor) -> Tensor:
+    """Sliced Wasserstein distance of the colours of small places in the region and in the style's, `b`
     (Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measures", section 3). Gram matrices mind little
     whether a photo of a few colours becomes one of them, or all of them paler."""
-    got = _quantiles(*_places(image, batch["region"], FINE_PLACES))
-    wanted = _quantiles(*_places(batch["style"], batch["style_region"], FINE_PLACES))
+    got = _quantiles(*_places(image, batch["region"], FINE_PLACE))
+    wanted = _quantiles(*_places(batch["style"], batch["style_region"], FINE_PLACE))
     return (got - wanted).abs().mean((1, 2))
 
 
@@ -179,19 +174,20 @@ def _quantiles(colours: Tensor, weight: Tensor) -> Tensor:
     spread = torch.randn(LINES - 3, 3, generator=torch.Generator().manual_seed(0))
     lines = torch.cat([torch.eye(3), F.normalize(spread, dim=1)]).to(colours)
     values, order = einsum(lines, colours.flatten(2), "l c, b c n -> b l n").sort(dim=-1)
-    weight = (
-        weight * (weight > 0.05) + 1e-6
-    )  # of places that are hardly inside, the colours are of what is around
+    # Places that are hardly inside have the colours of what is around.
+    weight = weight * (weight > 0.05) + 1e-6
     below = repeat(weight, "b n -> b l n", l=LINES).gather(-1, order).cumsum(-1)
     levels = (torch.arange(LEVELS, device=below.device) + 0.5) / LEVELS * below[..., -1:]
     at = torch.searchsorted(below, levels).clamp_max(values.shape[-1] - 1)
     return values.gather(-1, at)
 
 
-def _places(image: Tensor, region: Tensor, places: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Mean colour `b 3 h w` of the part of each place that is inside the region, and how much of it is, `b n`."""
-    weight = F.adaptive_avg_pool2d(region, places) + 1e-4
-    return F.adaptive_avg_pool2d(image * (region + 1e-4), places) / weight, weight.flatten(1)
+def _places(image: Tensor, region: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Mean colour `b 3 h w` of the part of each place that is inside the region, and how much of it is, `b n`. What is
+    left over at the right and at the bottom makes smaller places."""
+    means = partial(F.avg_pool2d, kernel_size=side, ceil_mode=True)
+    weight = means(region) + 1e-4
+    return means(image * (region + 1e-4)) / weight, weight.flatten(1)
 
 
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
