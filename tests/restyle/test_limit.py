@@ -10,7 +10,7 @@ from PIL import Image
 from tests.helpers import make_photo
 from unistyle import UniStyle
 from unistyle.network.model import SMALLEST
-from unistyle.restyle.stack import as_seen, smallest, working_pixels
+from unistyle.restyle.stack import THIN, as_seen, smallest, working_pixels
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_out_of_memory_halves_the_batch(model, error, caplog):
 
 def test_out_of_memory_with_one_photo_goes_on_in_tiles_and_gives_up_at_last(model, caplog):
     model.passes.limit.least = 10_000
-    model.passes.reduced = 96
+    model.passes.reduced = 80
     photo = make_photo(160, 200)
     Memory(model, 10_000, OOM[0])
     with caplog.at_level(logging.WARNING):
@@ -86,9 +86,18 @@ def test_thin_photos_are_seen_longer_and_not_made_wider(size):
     width, height = smallest(*size)
     assert (width, height) == tuple(max(side, SMALLEST) for side in size)
     seen = as_seen(torch.zeros(1, 3, height, width), 64)
+    ratio = max(width, height) / min(width, height)
     assert min(seen.shape[-2:]) >= SMALLEST
-    assert seen[0, 0].numel() <= max(64 * 64, SMALLEST**2 * (max(width, height) / min(width, height) + 1))
+    assert max(seen.shape[-2:]) <= max(64 * THIN, SMALLEST * (ratio + 1))
     assert seen[0, 0].numel() == working_pixels(*size, 64)
+
+
+def test_the_short_side_says_how_large_a_photo_is_seen():
+    for size, wanted in [
+        ((512, 384), (48, 64)), ((384, 512), (64, 48)), ((1920, 1080), (48, 85)), ((400, 400), (48, 48)),
+        ((40, 33), (33, 40)), ((2000, 100), (32, 640)), ((2000, 400), (38, 192)),
+    ]:  # fmt: skip
+        assert as_seen(torch.zeros(1, 3, size[1], size[0]), 48).shape[-2:] == wanted
 
 
 def test_a_thin_photo_is_restyled(model):

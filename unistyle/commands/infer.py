@@ -107,7 +107,7 @@ class Infer:
     batch_size: int | None = argument(None, type=whole_number(1), metavar="N")
     """Photos of equal size in one pass at most. Without it, 1 on a CPU and 8 elsewhere."""
     max_size: int | None = argument(MAX_SIZE, type=_max_size, metavar="PIXELS")
-    """Longest side, in pixels, at which the network works, or none for no limit. Results keep the photo's size."""
+    """Short side, in pixels, at which the network works, or none for no limit. Results keep the photo's size."""
     format: str = argument("png", choices=tuple(FORMATS))
     """File format of the results. jpg is not exact outside the mask."""
     smoothing: float = argument(SMOOTHING, type=_smoothing, metavar="X")

@@ -20,13 +20,13 @@ def to_size(x: Tensor, size: Sequence[int], antialias: bool = False) -> Tensor:
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
-def shrinking(height: int, width: int, longest: int | None, least: int = 1) -> float:
+def shrinking(height: int, width: int, longest: float | None, least: int = 1) -> float:
     """By how much to shrink an image, at most 1, so that its longer side is at most `longest` (None: as long as it is);
     of a thin one, so that its short side is still `least`."""
     return 1.0 if longest is None else min(1.0, max(longest / max(height, width), least / min(height, width)))
 
 
-def within(image: Tensor, longest: int | None, least: int = 1) -> Tensor:
+def within(image: Tensor, longest: float | None, least: int = 1) -> Tensor:
     """Shrink `b c h w`, float in [0, 1] or uint8, as `shrinking` says. Smaller images stay as they are."""
     height, width = image.shape[-2:]
     scale = shrinking(height, width, longest, least)

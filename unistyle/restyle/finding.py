@@ -9,7 +9,6 @@ from PIL import Image
 
 from unistyle.files.photos import Photo
 from unistyle.files.tensors import as_float, to_pil
-from unistyle.network.model import in_sight
 from unistyle.restyle.options import MAX_SIZE
 from unistyle.restyle.overlay import at_full_size
 from unistyle.restyle.passes import FOUND, Passes
@@ -53,7 +52,7 @@ def find(passes: Passes, photo: Photo) -> Found:
     stack = stack_photos([photo], None, smallest(width, height)).to(passes.device)
     small = as_seen(opaque(stack), MAX_SIZE)
     with passes.autocast():
-        _, logits = passes.network.find(in_sight(as_float(small)))
+        _, logits = passes.network.find(as_float(small))
     materials, main = (passes.opaque(stack, w) for w in passes.network.found(logits))
     shares = materials.mean((0, 2, 3)).tolist()
     found = {name: share for name, share in zip(names, shares, strict=True) if share >= FOUND}

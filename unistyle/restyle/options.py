@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from unistyle.network.model import SMALLEST
+from unistyle.network.model import SIGHT, SMALLEST
 
-# Pixels of the longer side. The network has seen objects of a few hundred; larger ones get a finer grain, and fewer of
-# the results show the new material (docs/trials.md). Fine edges are the photo's own, whatever its size.
-MAX_SIZE = 512
+# Pixels of the short side: as many as materials are looked for at, so that the encoder runs once. The network has seen
+# objects of a few hundred; larger ones get a finer grain, further from the style's (docs/trials.md). Fine edges are the
+# photo's own, whatever its size.
+MAX_SIZE = SIGHT
 TEXTURE_SCALE = (
     8.0  # times larger or smaller than it comes: beyond it a texture is a colour, or a single shape
 )
@@ -25,7 +26,7 @@ class Look:
     """One of COLORS: the colours of the style, or those of the photo with the luminance of the style."""
 
     max_size: int | None
-    """The longer side, in pixels, at which the network sees a photo at most; None: no limit."""
+    """The short side, in pixels, at which the network sees a photo at most; None: no limit."""
 
     structure: float | None = None
     """How much of a style's sample takes the place of the stylizer's picture; None: as much as the style asks for."""

@@ -7,11 +7,11 @@ from einops import reduce
 from torch import Tensor
 
 from unistyle.files.tensors import as_bytes, as_float
-from unistyle.maths.resizing import part_of, within
+from unistyle.maths.resizing import part_of
 from unistyle.network.composite import composite, guided_apply, guided_model
 from unistyle.restyle.options import MAX_SIZE
 from unistyle.restyle.passes import Restyled
-from unistyle.restyle.stack import Stack
+from unistyle.restyle.stack import Stack, as_seen
 from unistyle.restyle.tiles import Map
 
 BAND = 2**21  # pixels of a photo that are laid over it at a time
@@ -83,7 +83,7 @@ def _weights(stack: Stack, small: Tensor, regions: Tensor) -> Callable[[Tensor, 
     """
     size = stack.rgb.shape[-2:]
     total = reduce(regions, "b k h w -> b 1 h w", "sum")
-    model = guided_model(total, as_float(within(small, MAX_SIZE))) if stack.mask is None else ()
+    model = guided_model(total, as_float(as_seen(small, MAX_SIZE))) if stack.mask is None else ()
 
     def weights(photo: Tensor, rows: Span, columns: Span) -> Tensor:
         if stack.mask is None:

@@ -89,7 +89,7 @@ class Passes:
         reduced: int = MAX_SIZE,
         in_tiles: Callable[..., Tensor] = restyle_in_tiles,
     ):
-        """limit: photos of more pixels go in tiles. reduced: pixels of the longer side at which the materials of such
+        """limit: photos of more pixels go in tiles. reduced: pixels of the short side at which the materials of such
         photos are found. in_tiles: as `restyle_in_tiles`."""
         self.network, self.device, self.dtype, self.limit = network, device, dtype, limit
         self.reduced, self.in_tiles = reduced, in_tiles

@@ -128,7 +128,7 @@ class UniStyle(HubFolder):
         """Restyle photos of one size in one pass; `photos`, `to` and `masks` (one for each) as in `restyle`.
 
         strength: 0 leaves the photo, 1 is the full style. color: "style", or "keep" for the photo's own colours with
-        the style's luminance alone. max_size: the network sees the photo with at most this longer side, in pixels; the
+        the style's luminance alone. max_size: the network sees the photo with at most this short side, in pixels; the
         result is laid over the photo at full size. None: no limit. everywhere: one style, or `"*"`, also takes the
         materials around the main object. structure: how much of the style's sample takes the place of what the
         stylizer makes of its statistics, from 0 to 1; None: as much as the style asks for. texture_scale: how large

@@ -18,6 +18,8 @@ from unistyle.files.places import Place, place
 from unistyle.maths.resizing import shrinking, within
 from unistyle.network.model import SMALLEST
 
+THIN = 4  # times as long as wide: up to it the short side says how large a photo is seen
+
 
 @runtime_checkable
 class Readable(Protocol):
@@ -159,7 +161,7 @@ def _listed(name: str, each: object) -> list[AnyPhoto]:
 def working_pixels(width: int, height: int, max_size: int | None) -> int:
     """Pixels of a photo as the network sees it."""
     width, height = smallest(width, height)
-    scale = shrinking(height, width, max_size, SMALLEST)
+    scale = shrinking(height, width, _longest(height, width, max_size), SMALLEST)
     return round(width * scale) * round(height * scale)
 
 
@@ -169,9 +171,16 @@ def smallest(width: int, height: int) -> tuple[int, int]:
 
 
 def as_seen(photos: Tensor, max_size: int | None) -> Tensor:
-    """Photos `b c h w` as the network sees them, with a longer side of max_size. Thin ones are longer, so that no side
-    is below what it takes: to make them wider instead would be to make a large picture of a small one."""
-    return within(photos, max_size, SMALLEST)
+    """Photos `b c h w` as the network sees them, with a short side of max_size. One that is more than THIN times as
+    long as wide is smaller, but no side is below what the network takes: to make it wider instead would be to make a
+    large picture of a small one."""
+    height, width = photos.shape[-2:]
+    return within(photos, _longest(height, width, max_size), SMALLEST)
+
+
+def _longest(height: int, width: int, max_size: int | None) -> float | None:
+    """Pixels of the longer side of a photo whose short side is max_size."""
+    return max_size and max_size * min(max(height, width) / min(height, width), THIN)
 
 
 def stack_photos(photos: list[Photo], masks: Sequence[AnyPhoto] | None, size: tuple[int, int]) -> Stack:
