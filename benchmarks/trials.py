@@ -89,8 +89,8 @@ def train(config: TrainConfig, kept: dict[str, VGGTargets]) -> None:
     if crops not in kept:
         kept.clear()  # one set of features at a time fits into memory
     targets = kept.setdefault(crops, VGGTargets(prepared.vgg, config.cache_gb * 2**30))
-    averaged, photos = Trainer(prepared, targets).run(), prepared.photos
-    save_checkpoint(config.checkpoint, release(averaged.module, config, photos.own, photos.annotated))
+    averaged = Trainer(prepared, targets).run()
+    save_checkpoint(config.checkpoint, release(averaged.module, prepared))
 
 
 @torch.inference_mode()

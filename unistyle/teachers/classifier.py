@@ -13,6 +13,7 @@ from unistyle.data.labelled import LabelledPhoto
 from unistyle.files.photos import read_image
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.features import moments
+from unistyle.maths.resizing import resize_regions
 from unistyle.network.encoder import Encoder
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32: a material is texture more than outline
@@ -21,7 +22,8 @@ LEVELS = (1, 2, 3)  # strides 8, 16 and 32: a material is texture more than outl
 class MaterialClassifier(nn.Module):
     """RGB `b 3 h w` in [0, 1] -> class scores (logits) `b m`, one for each material.
 
-    The head sees mean and standard deviation of every channel over the whole photo, at strides 8, 16 and 32.
+    The head sees mean and standard deviation of every channel at strides 8, 16 and 32, over the whole photo or inside a
+    region `b 1 h w` of it.
     """
 
     def __init__(self, encoder: Encoder, materials: Sequence[str]):
@@ -29,14 +31,17 @@ class MaterialClassifier(nn.Module):
         self.encoder, self.materials = encoder, tuple(materials)
         self.head = nn.Linear(2 * sum(encoder.channels[i] for i in LEVELS), len(self.materials))
 
-    def pooled(self, levels: list[Tensor]) -> Tensor:
-        """Moments of the encoder's levels over the whole photo, `b d`."""
-        whole = [torch.ones_like(levels[i][:, :1]) for i in LEVELS]
-        parts = [m for i, w in zip(LEVELS, whole, strict=True) for m in moments(levels[i], w)]
+    def pooled(self, levels: list[Tensor], region: Tensor | None = None) -> Tensor:
+        """Moments of the encoder's levels, `b d`, over the whole photo or inside a region `b 1 h w`."""
+        parts: list[Tensor] = []
+        for f in (levels[i] for i in LEVELS):
+            parts += moments(
+                f, torch.ones_like(f[:, :1]) if region is None else resize_regions(region, f.shape[-2:])
+            )
         return torch.cat([rearrange(m, "b 1 c -> b c") for m in parts], dim=1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.pooled(self.encoder(image)))
+    def forward(self, image: Tensor, region: Tensor | None = None) -> Tensor:
+        return self.head(self.pooled(self.encoder(image), region))
 
 
 @torch.no_grad()

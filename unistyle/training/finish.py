@@ -1,29 +1,39 @@
 """From trained weights to a checkpoint: the calibrated threshold and the style bank."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from einops import repeat
 from scipy.cluster.vq import whiten
 from torch import Tensor
+from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import Checkpoint
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.views import fit
 from unistyle.files.photos import read_image, read_mask
+from unistyle.files.tensors import as_float
 from unistyle.maths.masks import best_threshold
-from unistyle.maths.resizing import resize_regions, to_size
+from unistyle.maths.resizing import to_size
+from unistyle.network.encoder import Encoder
+from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import choose, pick
 from unistyle.styles.exemplars import bank_of, exemplar_names, read_exemplars
 from unistyle.styles.samples import swatch_of
 from unistyle.styles.swatches import Swatches, together
-from unistyle.training.config import TrainConfig
+from unistyle.teachers.classifier import train_classifier
+from unistyle.training.preparation import Run
+from unistyle.training.recognition import Seen
 
 SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
+EIGHTH = 8  # of the photos of a material, one in so many may be an exemplar
+CONTENTS = 4  # photos that each is tried on
+Judge = Callable[[Tensor, Tensor], Tensor]  # pictures `b 3 h w` and regions `b 1 h w` -> `b m`
 
 
 @torch.inference_mode()
@@ -42,52 +52,87 @@ def calibrate(
 
 
 @torch.inference_mode()
-def sure_photos(
+def shown_photos(
     network: UniStyleNetwork,
     photos: Sequence[LabelledPhoto],
     count: int,
-    size: tuple[int, int],
+    contents: tuple[Tensor, Tensor],
+    judge: Judge,
+    label: int,
     seed: int = 0,
-) -> list[LabelledPhoto]:
-    """`count` photos of one material that stand for its variety, by the moments of their style codes.
+) -> tuple[list[LabelledPhoto], list[Swatches]]:
+    """`count` photos of a material (a row of the vocabulary, `label`) that stand for its variety, by the moments of
+    their style codes, and their swatches.
 
-    Eligible is the quarter that the segmenter is surest of. Where there are no more than `count`, it is all of them.
-    Where the segmenter is not sure, at stone under a rainbow or at a painted fence, nobody would see the material in
-    the style either: an independent classifier names the restyled region as its new material twice as often as with
-    six exemplars taken from the half nearest to the median code (docs/trials.md).
+    Eligible is the eighth in whose results the material shows best. What a photo shows says little about that: the
+    segmenter is no surer of those that work than of the others (docs/trials.md).
+
+    contents: pictures `n 3 h w` and the regions `n 1 h w` of them that are restyled. judge: see `two_judges`.
     """
-    regions = [(photo, *fit(photo, size)) for photo in photos]
-    large = [entry for entry in regions if entry[2].mean() >= SHOWN] or regions
-    if len(large) <= count:
-        return [photo for photo, _, _ in large]
-    described = [_describe(network, image[None], mask[None], photo.label) for photo, image, mask in large]
-    moments, sureness = (np.stack(part) for part in zip(*described, strict=True))
-    points = whiten(moments + 1e-6 * np.arange(len(moments))[:, None])  # no column is constant
-    sure = (-sureness).argsort(kind="stable")[: max(count, len(points) // 4)]
-    return [large[row][0] for row in choose(points, sure, count, seed)]
+    swatches = [_swatch(network, photo) for photo in tqdm(photos, desc="exemplars")]
+    if len(photos) <= count:
+        return list(photos), swatches
+    regions = contents[1]
+    answers = [judge(_restyled(network, each, *contents), regions) for each in tqdm(swatches, desc="tried")]
+    shown = [answer[:, label].mean().item() for answer in answers]
+    moments = [each.codes[0, : network.stylizer.code_sizes[0]].double().numpy() for each in swatches]
+    points = whiten(np.stack(moments) + 1e-6 * np.arange(len(photos))[:, None])  # no column is constant
+    best = (-np.array(shown)).argsort(kind="stable")[: max(count, len(photos) // EIGHTH)]
+    rows = choose(points, best, count, seed)
+    return [photos[row] for row in rows], [swatches[row] for row in rows]
 
 
-def _describe(
-    network: UniStyleNetwork, image: Tensor, region: Tensor, label: int
-) -> tuple[np.ndarray, float]:
-    """Moments `d` of the style inside the region, and the mean probability there of the material `label`."""
-    features, logits = network.find(image)
-    code = network.stylizer.encode(features, region)[0, 0, : network.stylizer.code_sizes[0]]
-    share = resize_regions(region, logits.shape[-2:])[0, 0]
-    probability = logits[0, 1:-1].softmax(0)[label]
-    sureness = (probability * share).sum() / share.sum().clamp_min(1e-6)
-    return code.double().numpy(), sureness.item()
+def _restyled(network: UniStyleNetwork, style: Swatches, images: Tensor, regions: Tensor) -> Tensor:
+    """Regions of pictures in a style, `n 3 h w`."""
+    codes, tiles, structure = (
+        repeat(part, "1 ... -> n 1 ...", n=len(images))
+        for part in (style.codes, as_float(style.tiles), style.structure)
+    )
+    return network(images, codes, regions, samples=Samples(tiles, structure)).image
 
 
-def build_bank(network: UniStyleNetwork, config: TrainConfig, photos: Sequence[LabelledPhoto]) -> StyleBank:
+def other_photos(photos: Sequence[LabelledPhoto], label: int, seed: int = 0) -> list[LabelledPhoto]:
+    """CONTENTS photos of other materials to try the styles of a material on, of as many materials as there are."""
+    rng = np.random.default_rng([seed, label])
+    others = rng.permutation(sorted({photo.label for photo in photos} - {label})).tolist()
+    groups = [[photo for photo in photos if photo.label == other] for other in others]
+    drawn = [[group[row] for row in rng.permutation(len(group))[:CONTENTS]] for group in groups]
+    turns = [group[turn] for turn in range(CONTENTS) for group in drawn if turn < len(group)]
+    return turns[:CONTENTS]
+
+
+def build_bank(network: UniStyleNetwork, run: Run) -> StyleBank:
     """Exemplars of every material, from the photos of the training and the teacher's masks."""
-    chosen = []
+    photos, config = run.photos.own, run.config
+    size, seed = config.data.style_size, config.seed
+    judge = two_judges(run, network.config.materials)
+    names, swatches = [], []
     for label, name in enumerate(network.config.materials):
         own = [photo for photo in photos if photo.label == label]
-        sure = sure_photos(network, own, config.exemplars, config.data.style_size, config.seed)
-        chosen += [(name, photo) for photo in sure]
-    names = exemplar_names([(name, photo.path) for name, photo in chosen])
-    return StyleBank.of(names, together([_swatch(network, photo) for _, photo in chosen]))
+        large = [photo for photo in own if fit(photo, size)[1].mean() >= SHOWN] or own
+        tried = [fit(photo, size) for photo in other_photos(photos, label, seed)]
+        images, regions = (torch.stack(part) for part in zip(*tried, strict=True))
+        chosen, found = shown_photos(network, large, config.exemplars, (images, regions), judge, label, seed)
+        names += [(name, photo.path) for photo in chosen]
+        swatches += found
+    return StyleBank.of(exemplar_names(names), together(swatches))
+
+
+def two_judges(run: Run, materials: Sequence[str]) -> Judge:
+    """What regions of pictures show: logarithms `b m` of the probabilities of the materials, the mean of what two say.
+    One is the teacher that results were trained to please; the other was never asked. By itself, either takes nearly
+    any result for some material."""
+    device = next(run.vgg.parameters()).device
+    teacher = run.teachers.material.eval()
+    encoder = Encoder(run.config.teachers.recogniser)
+    classifier, _ = train_classifier(encoder.to(device), materials, run.photos.own, [])
+
+    def judge(images: Tensor, regions: Tensor) -> Tensor:
+        images, regions = images.to(device), regions.to(device)
+        answers = [*teacher(Seen(run.vgg, images), regions), *2 * [classifier(images, regions)]]
+        return torch.stack([answer.log_softmax(1) for answer in answers]).mean(0).cpu()
+
+    return judge
 
 
 def _swatch(network: UniStyleNetwork, photo: LabelledPhoto) -> Swatches:
@@ -96,21 +141,17 @@ def _swatch(network: UniStyleNetwork, photo: LabelledPhoto) -> Swatches:
     return swatch_of(network, image, read_mask(photo.mask).resize(image.size) if photo.mask else None)
 
 
-def release(
-    network: UniStyleNetwork,
-    config: TrainConfig,
-    photos: Sequence[LabelledPhoto],
-    annotated: Sequence[LabelledPhoto] = (),
-) -> Checkpoint:
-    """The finished checkpoint of a run: its bank built from the photos of the materials, and its threshold calibrated
-    on annotated photos, where there are any."""
+def release(network: UniStyleNetwork, run: Run) -> Checkpoint:
+    """The finished checkpoint of a run, of its weights: the bank built from the photos of the materials, and the
+    threshold calibrated on annotated photos, where there are any."""
+    config, annotated = run.config, run.photos.annotated
     network.cpu().eval()
     notes: dict = {"steps": config.optimizer.steps} | ({"terms": config.terms} if config.terms else {})
     if annotated:
         threshold, score = calibrate(network, annotated, config.data.photo_sizes[-1])
         network.config = replace(network.config, threshold=threshold)
         notes |= {"calibration mean IU": round(score, 4)}
-    return Checkpoint(network, build_bank(network, config, photos), notes)
+    return Checkpoint(network, build_bank(network, run), notes)
 
 
 def join_styles(

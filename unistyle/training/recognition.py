@@ -84,12 +84,16 @@ class MaterialTeacher(nn.Module):
                 parts += moments(f, resize_regions(region, f.shape[-2:]))
             yield torch.cat([rearrange(part, "b 1 c -> b c") for part in parts], dim=1)
 
+    def forward(self, seen: Seen, region: Tensor) -> list[Tensor]:
+        """Logits `b m` of what regions `b 1 h w` show, at each of the two sizes."""
+        return [head(pooled) for head, pooled in zip(self.heads, self._pooled(seen, region), strict=True)]
+
     def term(self, seen: Seen, region: Tensor, label: Tensor) -> Tensor:
         """Cross entropy with the materials `b` that the regions `b 1 h w` are to show; those below 0 do not count."""
         known = (label >= 0).float()
-        logits = [head(pooled) for head, pooled in zip(self.heads, self._pooled(seen, region), strict=True)]
         each = [
-            F.cross_entropy(x, label.clamp_min(0), reduction="none", label_smoothing=SURE) for x in logits
+            F.cross_entropy(x, label.clamp_min(0), reduction="none", label_smoothing=SURE)
+            for x in self(seen, region)
         ]
         return (torch.stack(each).mean(0) * known).sum() / known.sum().clamp_min(1)
 

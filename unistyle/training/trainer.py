@@ -135,7 +135,6 @@ def train(config: TrainConfig) -> Run:
     run = prepare(config, accelerator)
     averaged = Trainer(run, VGGTargets(run.vgg, config.cache_gb * 2**30)).run()
     if accelerator.is_main_process:
-        checkpoint = release(averaged_network(averaged), config, run.photos.own, run.photos.annotated)
-        save_checkpoint(config.checkpoint, checkpoint)
+        save_checkpoint(config.checkpoint, release(averaged_network(averaged), run))
     accelerator.end_training()
     return run
