@@ -3,16 +3,19 @@
     python -m benchmarks.speed --checkpoint checkpoints/unistyle-materials.safetensors
     python -m benchmarks.speed --sizes 256x256 512x512 1920x1080 3840x2160 --batches 1 8 --device cuda --precision bf16
 
-UniStyle is timed with a sample laid over the region, and without. The other side is `benchmarks.two_networks`. Its
-weights are random, and UniStyle's are too without a checkpoint: time and arithmetic do not depend on them. Both sides
-run eagerly, or UniStyle compiled with `--compile`; channels_last, in the same precision, in turn, with the style's
-statistics prepared beforehand. Times on CUDA are those between two events on its stream.
+UniStyle is timed as users run it (`restyle`: `UniStyle.restyle_batch`, from bytes to images; the network sees a large
+photo reduced), and as the network alone at the photo's own size, with a sample laid over the region and without. The
+other side is `benchmarks.two_networks`, from floats to floats. Its weights are random, and UniStyle's are too without a
+checkpoint: time and arithmetic do not depend on them. All run eagerly, or UniStyle compiled with `--compile`;
+channels_last, in the same precision, in turn, with the style's statistics prepared beforehand. Times on CUDA are those
+between two events on its stream.
 
 `GMAC` are the multiply-accumulates of convolutions and matrix products, in 1e9. `GB` is what every operation reads and
 writes. Both rates are compared with what this device reaches in this run: a large matrix product or convolution, and a
 copy. Neither can be passed, and the nearer of the two is what limits a side.
 """
 
+import copy
 import statistics
 import sys
 import time
@@ -26,13 +29,16 @@ from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.two_networks import TwoNetworks
-from unistyle.checkpoint.checkpoint import load_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from unistyle.commands.arguments import argument, parser_of, read, run, whole_number
 from unistyle.devices import PRECISIONS, pick_precision
+from unistyle.files.tensors import as_bytes
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.laying import Samples
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
-from unistyle.styles.swatches import TILE
+from unistyle.restyle.pipeline import UniStyle
+from unistyle.styles.bank import StyleBank
+from unistyle.styles.swatches import TILE, Swatches
 
 NAME = "python -m benchmarks.speed"
 MATERIALS = ("fabric", "foliage", "glass", "leather", "metal", "paper", "plastic", "stone", "water", "wood")
@@ -147,6 +153,16 @@ def measure(sides: dict[str, Callable[[], object]], runs: int, warm_up: int, dev
     }
 
 
+def public(network: UniStyleNetwork, code: Tensor, tile: Tensor, settings: Settings) -> UniStyle:
+    """The class that users have, with one style: code `b 1 d` and tile `b 1 3 t t` in [0, 1] of a batch's first."""
+    swatch = Swatches(code[0].float().cpu(), as_bytes(tile[0]).cpu(), torch.ones(1))
+    checkpoint = Checkpoint(copy.deepcopy(network), StyleBank.of((("style", "only"),), swatch), {})
+    model = UniStyle(checkpoint, settings.device, settings.precision)
+    if settings.compile:
+        model.compile()
+    return model
+
+
 @torch.inference_mode()
 def compare(
     ours: UniStyleNetwork, theirs: TwoNetworks | None, shape: tuple[int, int, int], settings: Settings
@@ -160,7 +176,9 @@ def compare(
     code = ours.encode_style(style).expand(batch, -1, -1)
     tile = torch.rand(1, 1, 3, TILE, TILE, device=device).expand(batch, -1, -1, -1, -1)
     samples = Samples(tile, torch.ones(batch, 1, device=device))
-    sides = {"UniStyle": lambda: ours(photo, code, samples=samples)}
+    model, given = public(ours, code, tile, settings), list((photo * 255).round().byte().cpu())
+    sides: dict[str, Callable[[], object]] = {"restyle": lambda: model.restyle_batch(given, "style")}
+    sides["network"] = lambda: ours(photo, code, samples=samples)
     sides["no sample"] = lambda: ours(photo, code)
     if theirs is not None:
         moments = [part.expand(batch, -1, -1) for part in theirs.encode_style(style)]

@@ -19,5 +19,5 @@ def test_the_table_has_one_line_for_each_side(checkpoint, capsys):
     heading, limits, _, *rows = capsys.readouterr().out.splitlines()
     assert heading.startswith("CPU")
     assert limits.startswith("this device: ")
-    assert [row.split()[2] for row in rows] == ["UniStyle", "no", "LR-ASPP"]
+    assert [row.split()[2] for row in rows] == ["restyle", "network", "no", "LR-ASPP"]
     assert all(float(number.rstrip("%")) >= 0 for row in rows for number in row[34:].split())
