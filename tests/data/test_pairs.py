@@ -34,17 +34,15 @@ def test_a_missing_mask_says_where_it_was_looked_for(photos, tmp_path):
 
 def test_samples_of_styles_are_laid_as_often_as_asked(photos):
     own = materials(photos)
-    config = DataConfig(str(photos), crop=32, style_size=(32, 48))
+    config = DataConfig(str(photos), crops=[32], style_size=(32, 48))
     tile = torch.arange(3 * 8 * 8, dtype=torch.uint8).view(3, 8, 8)
     bare = own[0].path  # a style photo without a sample
     samples = StyleSamples(lambda photo: None if photo.path == bare else tile, 8, 0.5)
     items = [StylePairs(PairPhotos(own, own), config, 200, 0, samples=samples)[i] for i in range(200)]
     laid = [item for item in items if item["structure"]]
     assert 60 < len(laid) < 120
-    assert all(item["style_key"] != str(bare) and not item["same"] for item in laid)
-    assert all(
-        item["style_label"] == next(p.label for p in own if str(p.path) == item["style_key"]) for item in laid
-    )
+    labels = {f"{photo.path} 32": photo.label for photo in own if photo.path != bare}
+    assert all(item["style_label"] == labels[item["style_key"]] and not item["same"] for item in laid)
     tiles = [item["tile"] for item in laid]
     assert all(torch.equal(x.flatten().sort().values, tile.flatten().sort().values) for x in tiles)  # rolled
     assert any(not torch.equal(x, tiles[0]) for x in tiles)
@@ -53,7 +51,7 @@ def test_samples_of_styles_are_laid_as_often_as_asked(photos):
 
 def test_items_depend_on_seed_and_index_alone(photos):
     own = materials(photos)
-    config = DataConfig(str(photos), crop=32, style_size=(32, 48))
+    config = DataConfig(str(photos), crops=[32], style_size=(32, 48))
     make = lambda seed: StylePairs(PairPhotos(own, own), config, 50, seed, FixedPairs(3, 0.5))  # noqa: E731
     first, second, other = make(0), make(0), make(1)
     for i in (0, 7, 33):
@@ -68,6 +66,22 @@ def test_items_depend_on_seed_and_index_alone(photos):
     fixed = [first[i] for i in range(50) if first[i]["fixed"] >= 0]
     assert fixed
     assert torch.equal(fixed[0]["photo"], first.fixed_pair(fixed[0]["fixed"])["photo"])
+
+
+def test_sizes_of_crops_take_turns(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crops=[32, 32, 48], style_size=(32, 48))
+    data = StylePairs(PairPhotos(own, own), config, 60, 0, FixedPairs(3, 0.5), batch=2)
+    sides = [data[i]["photo"].shape[-1] for i in range(60)]
+    assert sides[:8] == [32, 32, 32, 32, 48, 48, 32, 32]
+    large = [data[i] for i, side in enumerate(sides) if side == 48]
+    assert {tuple(item["style"].shape) for item in large if not item["same"]} == {(3, 48, 72)}
+    assert all(
+        item["fixed"] == -1 for item in large
+    )  # the Gatys teacher has restyled crops of the first size
+    assert any(data[i]["fixed"] >= 0 for i in range(60))
+    keys = {side: {data[i]["photo_key"] for i in range(60) if sides[i] == side} for side in (32, 48)}
+    assert not keys[32] & keys[48]  # or one would be taken for the other's features
 
 
 def test_objects_and_materials_take_turns(photos):

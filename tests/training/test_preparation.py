@@ -131,3 +131,11 @@ def test_the_rate_warms_up_and_falls_and_the_encoder_learns_slower():
     assert math.isclose(max(rates), 1e-3, rel_tol=1e-6)
     assert rates[-1] < 0.06 * max(rates)
     assert math.isclose(optimizer.param_groups[1]["lr"], 0.1 * optimizer.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("sides", ["[]", "[192, 16]"])
+def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides):
+    assert train.main(recipe(1, **{"data.crops": sides})) == 2
+    assert (
+        f"data.crops {sides}; wanted one side or more, of 32 pixels or more each" in capsys.readouterr().err
+    )

@@ -120,7 +120,7 @@ def test_the_state_of_other_photos_is_not_taken_over(begun, settings, photos, ow
 
 
 def test_the_state_of_other_settings_is_not_taken_over(begun, settings, capsys):
-    for name, value in (("seed", 1), ("optimizer.steps", 3), ("data.crop", 48), ("loss.style", 1.5)):
+    for name, value in (("seed", 1), ("optimizer.steps", 3), ("data.crops", [48]), ("loss.style", 1.5)):
         assert train.main(settings(1, **{name: value})) == 2, name
         errors = capsys.readouterr().err
         assert f"is a run with other settings: {name} was " in errors

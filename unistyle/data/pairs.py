@@ -19,7 +19,7 @@ from unistyle.files.tensors import to_tensor
 class CropConfig(Protocol):
     """The settings of the data that pairs are drawn by (unistyle.training.config.DataConfig)."""
 
-    crop: int
+    crops: list[int]
     crops_per_photo: int
     style_size: tuple[int, int]
     own_styles: float
@@ -66,8 +66,9 @@ class StylePairs(Dataset):
     uint8 `3 t t`, and structure, 1 where it is laid; same (1 where the style is the photo itself); fixed, the index of
     the pair among those of the Gatys teacher, or -1.
 
-    Item i is a function of (seed, i) alone. A run that resumes at a step therefore sees what it would have seen, and
-    processes that share the work agree without talking.
+    Batches of `batch` items take turns with the sides of crops in the settings, because photos are restyled at several
+    sizes. Item i is a function of (seed, i) alone. A run that resumes at a step therefore sees what it would have seen,
+    and processes that share the work agree without talking.
     """
 
     def __init__(
@@ -78,31 +79,36 @@ class StylePairs(Dataset):
         seed: int,
         fixed: FixedPairs = FixedPairs(),
         samples: StyleSamples = StyleSamples(),
+        batch: int = 1,
     ):
         self.photos, self.config, self.length, self.seed, self.fixed = photos, config, length, seed, fixed
-        self.samples = samples
+        self.samples, self.batch = samples, batch
 
     def __len__(self) -> int:
         return self.length
 
-    def pair(self, rng: np.random.Generator, identity: float = 0.06) -> dict:
-        """A pair, drawn with `rng`. identity: how often the style is the photo itself, from 0 to 1."""
+    def pair(self, rng: np.random.Generator, crop_side: int, identity: float = 0.06) -> dict:
+        """A pair with a crop of that many pixels a side, drawn with `rng`. identity: how often the style is the photo
+        itself, from 0 to 1."""
+        style_size = [crop_side * side // self.config.crops[0] for side in self.config.style_size]
         content = _pick(self.photos.contents, rng)
         variant = int(rng.integers(self.config.crops_per_photo))
-        photo, region = crop(content, self.config.crop, variant, self.seed)
-        key = f"{content.path}#{variant}"
+        photo, region = crop(content, crop_side, variant, self.seed)
+        key = f"{content.path}#{variant} {crop_side}"
         item = dict(photo=photo, region=region, photo_key=key, same=0.0, fixed=-1, style_label=-1)
         side = self.samples.side
         item |= dict(tile=torch.zeros(3, side, side, dtype=torch.uint8), structure=0.0)
         if rng.random() < identity:
             whole = torch.ones_like(region)
-            style, style_region = (TF.center_crop(x, list(self.config.style_size)) for x in (photo, whole))
+            style, style_region = (TF.center_crop(x, style_size) for x in (photo, whole))
             item |= dict(style=style, style_region=style_region, region=whole)
             return item | dict(photo_key=f"{key}#whole", style_key=key, same=1.0)
         chosen = self._style(rng)
-        image, mask = fit(chosen, self.config.style_size)
+        image, mask = fit(chosen, (style_size[0], style_size[1]))
         mask = mask if mask.mean() > 0.05 else torch.ones_like(mask)
-        item |= dict(style=image, style_region=mask, style_key=str(chosen.path), style_label=chosen.label)
+        item |= dict(
+            style=image, style_region=mask, style_key=f"{chosen.path} {crop_side}", style_label=chosen.label
+        )
         tile = self.samples.of(chosen) if rng.random() < self.samples.share else None
         if tile is None:
             return item
@@ -114,14 +120,16 @@ class StylePairs(Dataset):
         return _pick(self.photos.own if own else self.photos.other or self.photos.own, rng)
 
     def fixed_pair(self, index: int) -> dict:
-        """One of the pairs that the Gatys teacher restyles."""
-        return self.pair(np.random.default_rng([self.seed, 1, index]), identity=0.0) | dict(fixed=index)
+        """One of the pairs that the Gatys teacher restyles, of the first of the sides."""
+        rng = np.random.default_rng([self.seed, 1, index])
+        return self.pair(rng, self.config.crops[0], identity=0.0) | dict(fixed=index)
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 2, index])
-        if self.fixed.count and rng.random() < self.fixed.share:
+        side = self.config.crops[index // self.batch % len(self.config.crops)]
+        if side == self.config.crops[0] and self.fixed.count and rng.random() < self.fixed.share:
             return self.fixed_pair(int(rng.integers(self.fixed.count)))
-        return self.pair(rng)
+        return self.pair(rng, side)
 
 
 def _pick(photos: Sequence[LabelledPhoto], rng: np.random.Generator) -> LabelledPhoto:

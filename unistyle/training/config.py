@@ -34,10 +34,10 @@ class DataConfig:
     main object is 0.5."""
     laid: float = 0.85
     """How often the sample of a style of the materials is laid, from 0 to 1. Otherwise the stylizer is by itself."""
-    crop: int = 192
-    """Side of the square crops that are restyled, in pixels."""
+    crops: list[int] = field(default_factory=lambda: [192, 192, 288])
+    """Sides of the square crops that are restyled, in pixels; batches take turns."""
     style_size: tuple[int, int] = (192, 256)
-    """Height and width of style photos, in pixels."""
+    """Height and width of style photos for the first of these sides, in pixels. They grow with the crops."""
     photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (288, 384)])
     """Heights and widths of the photos in which materials are looked for, in pixels. The network reduces those that are
     larger than it looks at."""

@@ -36,7 +36,7 @@ from unistyle.maths.masks import has_boundary
 from unistyle.maths.resizing import within
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import Encoder
-from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.network.model import SMALLEST, NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.styles.codes import STYLE_SIZE
 from unistyle.styles.samples import sample_of
@@ -120,6 +120,10 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     The resolved settings are saved as `config.json` in the run's folder, and what it learns from as `photos.json`."""
     check_counts(config, "exemplars", "preview_every")
     check_counts(config.optimizer, "batch", "accumulate", "segment_every")
+    if min(config.data.crops, default=0) < SMALLEST:
+        raise ValueError(
+            f"data.crops {config.data.crops}; wanted one side or more, of {SMALLEST} pixels or more each"
+        )
     checkpoint_file(config.checkpoint)
     set_seed(config.seed)
     photos = find_photos(config.data)
@@ -257,7 +261,7 @@ def make_pairs(config: TrainConfig, photos: Photos, length: int) -> StylePairs:
     fixed = FixedPairs(config.teachers.gatys_pairs, config.teachers.gatys_share)
     sources = PairPhotos(photos.own + photos.contents, photos.own, photos.styles)
     samples = StyleSamples(style_sample, TILE, config.data.laid)
-    return StylePairs(sources, config.data, length, config.seed, fixed, samples)
+    return StylePairs(sources, config.data, length, config.seed, fixed, samples, config.optimizer.batch)
 
 
 @lru_cache(maxsize=4000)
@@ -290,5 +294,5 @@ def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerato
             item = pairs.fixed_pair(index)
             images = (item[name][None].to(accelerator.device) for name in Transfer._fields)
             results.append(cache.restyle(Transfer(*images))[0].cpu())
-    side = config.data.crop
+    side = config.data.crops[0]
     return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)

@@ -71,7 +71,9 @@ class Trainer:
         pairs = self.accelerator.skip_first_batches(run.pairs, done)
         masked = iter(self.accelerator.skip_first_batches(run.masked, -(-done // opt.segment_every)))
         for number, batch in enumerate(pairs, start=done):
-            batch["gatys"] = run.gatys[batch["fixed"].clamp_min(0).cpu()].to(self.accelerator.device)
+            taught = run.gatys[batch["fixed"].clamp_min(0).cpu()].to(self.accelerator.device)
+            # The teacher restyles crops of one size; where none of a batch is its, anything stands for its results.
+            batch["gatys"] = taught if taught.shape == batch["photo"].shape else batch["photo"]
             yield batch, next(masked) if number % opt.segment_every == 0 else None
 
     def run(self) -> AveragedModel:
