@@ -49,6 +49,11 @@ def test_a_style_is_tried_on_photos_of_other_materials(tmp_path):
     assert len(other_photos(photos[9:], 1)) == 2  # there are no more
 
 
+def test_a_classifier_is_where_its_encoder_is():
+    encoder = Encoder(EncoderConfig(pretrained=False)).to("meta")
+    assert MaterialClassifier(encoder, ("wood", "stone")).head.weight.device == torch.device("meta")
+
+
 def test_a_classifier_sees_a_region_alone():
     torch.manual_seed(0)
     model = MaterialClassifier(Encoder(EncoderConfig(pretrained=False)), ("wood", "stone")).eval()

@@ -29,7 +29,10 @@ class MaterialClassifier(nn.Module):
     def __init__(self, encoder: Encoder, materials: Sequence[str]):
         super().__init__()
         self.encoder, self.materials = encoder, tuple(materials)
-        self.head = nn.Linear(2 * sum(encoder.channels[i] for i in LEVELS), len(self.materials))
+        device = next(encoder.parameters()).device  # where photos are looked at
+        self.head = nn.Linear(
+            2 * sum(encoder.channels[i] for i in LEVELS), len(self.materials), device=device
+        )
 
     def pooled(self, levels: list[Tensor], region: Tensor | None = None) -> Tensor:
         """Moments of the encoder's levels, `b d`, over the whole photo or inside a region `b 1 h w`."""

@@ -120,8 +120,8 @@ def build_bank(network: UniStyleNetwork, run: Run) -> StyleBank:
 
 def two_judges(run: Run, materials: Sequence[str]) -> Judge:
     """What regions of pictures show: logarithms `b m` of the probabilities of the materials, the mean of what two say.
-    One is the teacher that results were trained to please; the other was never asked. By itself, either takes nearly
-    any result for some material."""
+    One is the teacher that results were trained to please; the other was never asked about materials. By itself, either
+    takes nearly any result for some material."""
     device = next(run.vgg.parameters()).device
     teacher = run.teachers.material.eval()
     encoder = Encoder(run.config.teachers.recogniser)
@@ -129,8 +129,8 @@ def two_judges(run: Run, materials: Sequence[str]) -> Judge:
 
     def judge(images: Tensor, regions: Tensor) -> Tensor:
         images, regions = images.to(device), regions.to(device)
-        answers = [*teacher(Seen(run.vgg, images), regions), *2 * [classifier(images, regions)]]
-        return torch.stack([answer.log_softmax(1) for answer in answers]).mean(0).cpu()
+        taught = torch.stack(teacher(Seen(run.vgg, images), regions)).log_softmax(-1).mean(0)
+        return (taught + classifier(images, regions).log_softmax(-1)).cpu() / 2
 
     return judge
 
