@@ -33,7 +33,8 @@ AT_REST = """() => document.getAnimations().every(
 
 
 def files_below(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    """os.walk, because a folder may be removed by the page meanwhile, for which Path.rglob raises."""
+    return [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
 @pytest.fixture
