@@ -12,7 +12,7 @@ from unistyle.maths.features import moments
 from unistyle.network.composite import MARGIN, alpha_of, composite, guided_upsample
 from unistyle.network.encoder import Encoder, EncoderConfig, fold_batch_norm
 from unistyle.network.model import SIGHT, NetworkConfig, UniStyleNetwork
-from unistyle.network.segmenter import agreed
+from unistyle.network.segmenter import SURE, agreed, alike
 from unistyle.network.stylizer import NOISE_SIDE, Noise
 from unistyle.network.vocabulary import with_main_object
 
@@ -175,13 +175,13 @@ def test_materials_are_looked_for_at_one_size(network):
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize("main", [True, False])
 def test_two_answers(network, threshold, main):
-    """What each place is made of, and the main object by the threshold on its own probability. Before version 0.2 it
-    was all that is a material."""
+    """What each place is made of, and the main object by the threshold on its odds. Before version 0.2 it was all that
+    is a material."""
     network = copy.deepcopy(network)
     network.config = replace(network.config, threshold=threshold, main=main)
     logits = images(2, 4 + main, 9, 9) * 20 - 10
     found, places = network.found(logits), network.places(logits)
-    p = logits[:, -1].sigmoid() if main else 1 - logits.softmax(1)[:, 0]
+    p = network.main_odds(logits)[:, 0].sigmoid() if main else 1 - logits.softmax(1)[:, 0]
     torch.testing.assert_close(found.main[:, 0] > 0.5, p > threshold)
     largest = logits[:, 0 if main else 1 : 4].argmax(1)
     if main:
@@ -207,6 +207,31 @@ def test_a_main_object_agrees_with_itself_on_its_material():
     half = agreed(p.log(), main * torch.tensor([1.0, 1, 1, 0]))
     assert half.exp()[0, 2, 0, 3].item() == pytest.approx(0.8), "what is around it keeps its own"
     assert agreed(torch.randn(1, 3, 4, 4), 0 * main).isfinite().all()
+
+
+def test_places_are_alike_that_are_made_of_what_most_of_the_main_object_is():
+    p = torch.full((1, 3, 4, 4), 0.1)
+    p[:, 1, :, :3] = p[:, 2, :, 3] = 0.8
+    odds = alike(p.log(), torch.ones(1, 1, 4, 4))
+    most = torch.tensor([0.1, 0.625, 0.275]).square()
+    same = (most * torch.tensor([[0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])).sum(1) / most.sum()
+    torch.testing.assert_close(odds[0, 0, 0, 2:], same.logit())
+    nowhere = alike(p.log(), torch.zeros(1, 1, 4, 4))
+    torch.testing.assert_close(nowhere, torch.full((1, 1, 4, 4), 1 / 3).logit())
+    surest = alike(torch.tensor([99.0, 0, 0])[None, :, None, None], torch.ones(1, 1, 1, 1))
+    torch.testing.assert_close(surest.flatten(), torch.tensor([1 - SURE]).logit())
+
+
+def test_a_material_decides_what_belongs_to_the_main_object(network):
+    logits = torch.zeros(1, len(network.config.materials) + 2, 4, 4)
+    logits[:, 1, :, :3] = 9  # the first material in three columns
+    logits[:, -1, :, 0], logits[:, -1, :, 1:] = 2, -0.5  # only the first of them is said to be the main object
+    odds = network.main_odds(logits)[0, 0]
+    assert (odds[:, :3] > 0).all(), "what is made of the same belongs to it"
+    assert (odds[:, 3] < logits[0, -1, :, 3]).all(), "what is not belongs to it less"
+    threshold = torch.tensor(network.config.threshold)
+    torch.testing.assert_close(network.main_logit(logits)[0, 0], odds - threshold.logit())
+    assert network.style_region(logits)[..., :3].min() > 0.5 > network.style_region(logits)[..., 3].max()
 
 
 def test_a_network_of_before_gets_a_main_object(network):

@@ -83,7 +83,7 @@ def test_the_foreground_is_that_of_the_network(network, threshold, monkeypatch):
     inside = network.found(logits).main > 0.5
     assert (foreground > 0).equal(inside)
     assert 0.02 < inside.float().mean() < 0.98
-    torch.testing.assert_close(foreground.sigmoid() > 0.5, logits[:, -1:].sigmoid() > threshold)
+    torch.testing.assert_close(foreground.sigmoid() > 0.5, network.main_odds(logits).sigmoid() > threshold)
 
 
 def test_the_foreground_has_the_photos_size(network):

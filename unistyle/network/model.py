@@ -12,13 +12,14 @@ from unistyle.network.composite import alpha_of, composite
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.network.fuse import lay_over
 from unistyle.network.laying import Samples
-from unistyle.network.segmenter import Found, Segmenter, agreed
+from unistyle.network.segmenter import Found, Segmenter, agreed, alike
 from unistyle.network.stylizer import Stylizer
 
 SMALLEST = 32  # pixels a side: below it the reflection padding at stride 16 has nothing to reflect
 # Short side in pixels at which materials are looked for, whatever the photo's size: what a thing is made of shows
 # better in a small photo than in a large one (docs/trials.md). The guided filter finds its outline again at full size.
 SIGHT = 288
+ONE_THING = 0.25  # say of what a place is made of in whether it belongs to the main object (docs/trials.md)
 SHARPNESS = 4.0  # both answers are firmer than their probabilities: restyled by half is neither one thing nor the other
 
 
@@ -73,12 +74,21 @@ class UniStyleNetwork(nn.Module):
         self.segmenter = Segmenter(self.encoder.channels, len(config.materials), config.main)
         self.stylizer = Stylizer(self.encoder.channels, config.levels)
 
+    def main_places(self, logits: Tensor) -> Tensor:
+        """Log odds `b 1 . .` of the main object, each place by itself."""
+        return logits[:, -1:] if self.config.main else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+
+    def main_odds(self, logits: Tensor) -> Tensor:
+        """Log odds `b 1 . .` of the main object. A thing is mostly of one material, so that what is made of the same
+        as most of it sooner belongs to it."""
+        places = self.main_places(logits)
+        if not self.config.main:
+            return places
+        return places + ONE_THING * alike(logits[:, :-1], (places * SHARPNESS).sigmoid())
+
     def main_logit(self, logits: Tensor) -> Tensor:
         """Logit `b 1 . .` of the main object, above 0 from the calibrated threshold on."""
-        main = (
-            logits[:, -1:] if self.config.main else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
-        )
-        return main - torch.logit(torch.tensor(self.config.threshold)).item()
+        return self.main_odds(logits) - torch.logit(torch.tensor(self.config.threshold)).item()
 
     def found(self, logits: Tensor) -> Found:
         """What is found, soft masks of the logits' size."""
@@ -107,8 +117,9 @@ class UniStyleNetwork(nn.Module):
 
     def style_region(self, logits: Tensor) -> Tensor:
         """The region `b 1 . .` of a style photo: its main object, or the whole photo where that is less than 2 % of
-        it."""
-        region = self.found(logits).main
+        it. Most style photos are close-ups, so that a place belongs to it from even odds on, whatever the threshold
+        for other photos is (docs/trials.md)."""
+        region = (self.main_odds(logits.float()) * SHARPNESS).sigmoid()
         return torch.where(region.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones_like(region), region)
 
     def find(self, photo: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -12,6 +12,8 @@ from unistyle.maths.features import moments
 from unistyle.maths.resizing import resize_regions, to_size
 from unistyle.network.layers import conv
 
+SURE = 1e-4  # no place is surer to be alike, or to be unlike
+
 
 class Found(NamedTuple):
     """The two answers of the segmenter, soft masks of the size of its logits."""
@@ -90,7 +92,20 @@ def agreed(logits: Tensor, main: Tensor) -> Tensor:
     """Logits `b 1+m h w` of other and the materials, in which all places of the main object (b 1 h w in [0, 1]) have a
     say at each of them: a thing is mostly of one material, and as a whole it shows that better than its parts do
     (docs/trials.md)."""
+    return logits.log_softmax(1) + main * _made_of(logits.softmax(1), main).clamp_min(1e-6).log()
+
+
+def alike(logits: Tensor, main: Tensor) -> Tensor:
+    """Logit `b 1 h w` that a place is made of what most of the main object (b 1 h w in [0, 1]) is made of, by the logits
+    `b 1+m h w` of other and the materials."""
     p = logits.softmax(1)
+    most = _made_of(p, main).square().clamp_min(1e-12)  # with no main object, no place is more alike than another
+    same = (p * most).sum(1, keepdim=True) / most.sum(1, keepdim=True)
+    same = same.clamp(SURE, 1 - SURE)
+    return (same / (1 - same)).log()
+
+
+def _made_of(p: Tensor, main: Tensor) -> Tensor:
+    """What the main object is made of as a whole, shares `b 1+m 1 1`, by the probabilities of places `b 1+m h w`."""
     area = reduce(main, "b 1 h w -> b 1 1 1", "sum").clamp_min(1e-6)
-    share = reduce(p * main, "b m h w -> b m 1 1", "sum") / area
-    return logits.log_softmax(1) + main * share.clamp_min(1e-6).log()
+    return reduce(p * main, "b m h w -> b m 1 1", "sum") / area

@@ -39,7 +39,7 @@ Judge = Callable[[Tensor, Tensor], Tensor]  # pictures `b 3 h w` and regions `b 
 @torch.inference_mode()
 def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
     """Probability `h w` that each pixel of a photo `3 h w` belongs to the main object."""
-    return to_size(network.find(image[None])[1][:, -1:], image.shape[-2:])[0, 0].sigmoid()
+    return to_size(network.main_odds(network.find(image[None])[1]), image.shape[-2:])[0, 0].sigmoid()
 
 
 def calibrate(

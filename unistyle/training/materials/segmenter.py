@@ -56,7 +56,7 @@ class SegmenterTrainer:
         entropy with the main object of before."""
         with torch.no_grad():
             features = self.network.encoder(photo)
-            wanted = self.before.main_logit(self.before.segmenter(features)).sigmoid()
+            wanted = self.before.main_places(self.before.segmenter(features)).sigmoid()
         logits = self.network.segmenter(features)
         return {
             "materials": label_term(torch.cat([logits[:, :1] - PRIOR, logits[:, 1:]], 1), label),
