@@ -76,3 +76,14 @@ def test_synthesis_comes_near_to_the_statistics_and_repeats_itself(vgg_weights):
     assert tile.max() <= 1
     assert torch.equal(tile, synthesise(vgg, picture, 32, iterations=12))
     assert (tile.mean((2, 3)) - picture.mean((2, 3))).abs().max() < 0.1
+
+
+def test_a_synthesised_tile_repeats_without_a_seam(vgg_weights):
+    """Enlarged from size to size, it has to go on beyond its border; no statistics would mend it later."""
+    noise = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(0))
+    blurred = torch.nn.functional.avg_pool2d(noise, 9, 1)
+    picture = (blurred - blurred.amin()) / (blurred.amax() - blurred.amin())
+    tile = synthesise(VGG19(vgg_weights, ("relu1_1",)), picture, 64, iterations=1)
+    for dim in (-1, -2):
+        steps = (tile - tile.roll(1, dim)).abs().mean((0, 1, -3 - dim))
+        assert steps[0] < 1.3 * steps[1:].mean()

@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from unistyle.maths.features import gram, gram_distance, moment_distance, moments
-from unistyle.maths.resizing import to_size
+from unistyle.network.laying import lay
 from unistyle.teachers.gatys import range_term, smoothness_term
 
 SIZES = 3  # each half as large as the next one
@@ -59,11 +59,18 @@ def synthesise(
         views = [_reduced(picture, factor) for factor in factors or [1]]
         with torch.no_grad():
             targets = [{name: _statistics(f) for name, f in mirrored(view).items()} for view in views]
-        tile = to_size(tile, [side >> level] * 2)
+        tile = _resized(tile, side >> level)
         tile = _fit(
             wrapped, tile + 0.05 * torch.randn(tile.shape, generator=noise), targets, iterations, progress
         )
     return tile.clamp(0, 1)
+
+
+def _resized(tile: Tensor, side: int) -> Tensor:
+    """A tile `1 3 t t` of another size. It goes on beyond its border, or the next size would begin with a seam, which no
+    statistics see."""
+    whole = (0, side)
+    return lay(tile[None], side / tile.shape[-1], whole, whole)[0]
 
 
 def _reduced(picture: Tensor, factor: int) -> Tensor:
@@ -99,7 +106,9 @@ def _fit(
     )
 
     def closure() -> float:
-        total = RANGE * range_term(pixels, {}) + SMOOTH * smoothness_term(pixels, {})
+        total = RANGE * range_term(pixels, {}) + SMOOTH * smoothness_term(
+            F.pad(pixels, (0, 1, 0, 1), mode="circular"), {}
+        )
         for i, wanted in enumerate(targets):
             got = vgg(_reduced(pixels, 2**i))
             parts = PIECES if pixels.shape[-1] >> i >= SMALLEST else 1
