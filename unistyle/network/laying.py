@@ -1,4 +1,9 @@
-"""The sample of a material laid over a photo: repeated over the photo's own coordinates."""
+"""The sample of a material laid over a photo: repeated over the photo's own coordinates, and with finer grain than it
+has where it is enlarged.
+
+Source of the grain: in natural pictures each octave of frequencies is about as strong as the next one (Field, "Relations
+between the statistics of natural images and the response properties of cortical cells", section 3).
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +15,8 @@ from torch import Tensor
 # Pixels of a photo's longer side at which a pixel of a tile is one of the photo. A texture is as large a part of a
 # large photo as of a small one.
 REFERENCE = 256
+FINER = 3  # octaves of grain at most, each half as large as the one before
+FAINTER = 0.7  # strength of an octave in that of the one before
 
 
 class Samples(NamedTuple):
@@ -47,6 +54,33 @@ def lay(
     return down @ tiles @ across.mT
 
 
+def lay_with_grain(
+    tiles: Tensor,
+    scale: float | Tensor,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    offset: tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """`lay`, which where it enlarges gives soft pictures: the finest band of the tiles is laid again at a half, a
+    quarter and an eighth of the scale, as far as a pixel can show it."""
+    laid, finest = lay(tiles, scale, rows, columns, offset), None
+    for octave in range(1, FINER + 1):
+        smaller = scale / 2**octave
+        shown = (2 * smaller - 1).clamp(0, 1) if isinstance(scale, Tensor) else min(1.0, 2 * smaller - 1)
+        if not isinstance(shown, Tensor) and shown <= 0:
+            break
+        finest = _finest_band(tiles) if finest is None else finest
+        laid = laid + FAINTER**octave * shown * lay(finest, smaller, rows, columns, offset)
+    return laid.clamp(0, 1)
+
+
+def _finest_band(tiles: Tensor) -> Tensor:
+    """What tiles `b k 3 t t` lose where they are halved."""
+    side = tiles.shape[-1]
+    half = lay(tiles, 0.5, (0, side // 2), (0, side // 2))
+    return tiles - lay(half, 2.0, (0, side), (0, side))
+
+
 def _taken(
     n: int, scale: float | Tensor, start: int, stop: int, offset: float, device: torch.device
 ) -> Tensor:
@@ -78,7 +112,7 @@ def laid_picture(
     """Rows and columns (from, to) of the laid picture of a photo of (height, width), `b 3 h w` in [0, 1]. share: of
     each region there, `b k h w`. offset: as in `lay`."""
     scale = longest(size) / REFERENCE * samples.texture_scale
-    each = lay(samples.tiles.float(), scale, rows, columns, offset)
+    each = lay_with_grain(samples.tiles.float(), scale, rows, columns, offset)
     if not torch.compiler.is_exporting() and each.shape[1] == 1:
         return each[:, 0]
     return einsum(each, share, "b k c h w, b k h w -> b c h w")
