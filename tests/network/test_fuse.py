@@ -66,7 +66,9 @@ def test_an_enlarged_tile_has_finer_grain_than_it_has():
     tiles = rand(1, 1, 3, 32, 32)
     area = ((0, 128), (0, 128))
     soft, grained = (f(tiles, 4.0, *area)[0] for f in (lay, lay_with_grain))
-    assert octave(grained) > 2.5 * octave(soft), "the finest octave, which bilinear interpolation leaves empty"
+    assert octave(grained) > 2.5 * octave(soft), (
+        "the finest octave, which bilinear interpolation leaves empty"
+    )
     second = octave(F.avg_pool2d(soft, 2)), octave(F.avg_pool2d(grained, 2))
     assert second[1] > second[0] > 0.5 * FAINTER * second[1]
     apart = F.avg_pool2d(soft, 8) - F.avg_pool2d(grained, 8)

@@ -34,7 +34,7 @@ AT_REST = """() => document.getAnimations().every(
 
 def files_below(folder: Path) -> list[str]:
     """os.walk, because a folder may be removed by the page meanwhile, for which Path.rglob raises."""
-    return [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+    return [f"{place}/{name}" for place, _, names in os.walk(folder) for name in names]
 
 
 @pytest.fixture

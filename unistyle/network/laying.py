@@ -1,8 +1,8 @@
 """The sample of a material laid over a photo: repeated over the photo's own coordinates, and with finer grain than it
 has where it is enlarged.
 
-Source of the grain: in natural pictures each octave of frequencies is about as strong as the next one (Field, "Relations
-between the statistics of natural images and the response properties of cortical cells", section 3).
+Source of the grain: in natural pictures each octave of frequencies is about as strong as the next one (Field,
+"Relations between the statistics of natural images and the response properties of cortical cells", section 3).
 """
 
 from collections.abc import Sequence

@@ -76,7 +76,9 @@ class UniStyleNetwork(nn.Module):
 
     def main_places(self, logits: Tensor) -> Tensor:
         """Log odds `b 1 . .` of the main object, each place by itself."""
-        return logits[:, -1:] if self.config.main else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+        return (
+            logits[:, -1:] if self.config.main else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+        )
 
     def main_odds(self, logits: Tensor) -> Tensor:
         """Log odds `b 1 . .` of the main object. A thing is mostly of one material, so that what is made of the same

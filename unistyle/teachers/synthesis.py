@@ -67,8 +67,8 @@ def synthesise(
 
 
 def _resized(tile: Tensor, side: int) -> Tensor:
-    """A tile `1 3 t t` of another size. It goes on beyond its border, or the next size would begin with a seam, which no
-    statistics see."""
+    """A tile `1 3 t t` of another size. It goes on beyond its border, or the next size would begin with a seam, which
+    no statistics see."""
     whole = (0, side)
     return lay(tile[None], side / tile.shape[-1], whole, whole)[0]
 
