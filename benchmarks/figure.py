@@ -1,6 +1,8 @@
 """The figure of the README: sample photos, the masks found, and the photos in several materials.
 
     python -m benchmarks.figure --out docs/figure.jpg
+    python -m benchmarks.figure --out docs/sheet.jpg --materials all
+    python -m benchmarks.figure --out sheet.jpg --materials all --photos a.jpg b.jpg
 
 There is one row for each photo. Its columns are the photo, the mask, and the photo in each of the materials.
 """
@@ -21,7 +23,7 @@ from unistyle.files.samples import sample_photos
 
 NAME = "python -m benchmarks.figure"
 MATERIALS = ["stone", "wood", "metal", "foliage", "water", "leather"]
-CELL, GAP = 208, 4  # pixels
+CELL, GAP = 208, 4  # pixels of each picture, and between them
 
 
 @dataclass
@@ -36,7 +38,9 @@ class Settings:
     checkpoint: str = argument(default_checkpoint(), metavar="PATH")
     """File, folder or hub id."""
     materials: list[str] = argument(MATERIALS, nargs="+", metavar="STYLE")
-    """Styles of the bank."""
+    """Styles of the bank; `all` takes every one."""
+    photos: list[Path] = argument([], nargs="+", metavar="FILE")
+    """The photos, in place of scikit-image's."""
 
 
 def row(model: UniStyle, path: Path, materials: Sequence[str]) -> list[Image.Image]:
@@ -54,7 +58,8 @@ def sheet(model: UniStyle, photos: Sequence[Path], materials: Sequence[str]) -> 
 
 def draw(settings: Settings) -> None:
     model = UniStyle.from_pretrained(settings.checkpoint)
-    sheet(model, sample_photos(), settings.materials).save(settings.out, quality=88)
+    materials = model.styles if settings.materials == ["all"] else settings.materials
+    sheet(model, settings.photos or sample_photos(), materials).save(settings.out, quality=88)
 
 
 def main(argv: list[str] | None = None) -> int:

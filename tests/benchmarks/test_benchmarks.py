@@ -115,6 +115,11 @@ def test_the_figure(checkpoint, tmp_path):
     given = ["--out", out, "--checkpoint", checkpoint, "--materials", "stone", "metal"]
     assert figure.main([str(x) for x in given]) == 0
     assert Image.open(out).size == (4 * 208 + 3 * 4, 16 + 4 * 156 + 3 * 4)
+    make_photo(60, 80).save(tmp_path / "own.png")
+    given[-2:] = ["all", "--photos", tmp_path / "own.png"]
+    styles = len(UniStyle.from_pretrained(checkpoint, "cpu").styles)
+    assert figure.main([str(x) for x in given]) == 0
+    assert Image.open(out).size == ((2 + styles) * 208 + (1 + styles) * 4, 16 + 156)
 
 
 def test_a_mistake_ends_with_one_line(tmp_path, capsys):
