@@ -14,6 +14,7 @@ from benchmarks import encoders, figure, flicker, large, memory
 from benchmarks.folder import sides
 from benchmarks.folder.__main__ import sample_folder, sizes_first, table
 from tests.helpers import make_photo
+from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.files import writing
 
 MODULES = [
@@ -117,7 +118,7 @@ def test_the_figure(checkpoint, tmp_path):
     assert Image.open(out).size == (4 * 208 + 3 * 4, 16 + 4 * 156 + 3 * 4)
     make_photo(60, 80).save(tmp_path / "own.png")
     given[-2:] = ["all", "--photos", tmp_path / "own.png"]
-    styles = len(UniStyle.from_pretrained(checkpoint, "cpu").styles)
+    styles = len(load_checkpoint(checkpoint).bank.styles)
     assert figure.main([str(x) for x in given]) == 0
     assert Image.open(out).size == ((2 + styles) * 208 + (1 + styles) * 4, 16 + 156)
 
