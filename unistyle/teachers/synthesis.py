@@ -73,6 +73,11 @@ def _resized(tile: Tensor, side: int) -> Tensor:
     return lay(tile[None], side / tile.shape[-1], whole, whole)[0]
 
 
+def _wrapped(tile: Tensor) -> Tensor:
+    """A tile with the first row and column once more at its end, so that steps over its border count."""
+    return F.pad(tile, (0, 1, 0, 1), mode="circular")
+
+
 def _reduced(picture: Tensor, factor: int) -> Tensor:
     return F.avg_pool2d(picture, factor) if factor > 1 else picture
 
@@ -106,9 +111,7 @@ def _fit(
     )
 
     def closure() -> float:
-        total = RANGE * range_term(pixels, {}) + SMOOTH * smoothness_term(
-            F.pad(pixels, (0, 1, 0, 1), mode="circular"), {}
-        )
+        total = RANGE * range_term(pixels, {}) + SMOOTH * smoothness_term(_wrapped(pixels), {})
         for i, wanted in enumerate(targets):
             got = vgg(_reduced(pixels, 2**i))
             parts = PIECES if pixels.shape[-1] >> i >= SMALLEST else 1

@@ -79,11 +79,11 @@ class LossWeights:
 
     style: float = 10.0
     """Distance of Gram matrices to the style."""
-    deep: float = 7.0
+    deep: float = 12.0
     """The same for deep layers of pictures at half size: larger structure."""
-    named: float = 0.11
+    named: float = 0.12
     """The result is recognised as the style's material."""
-    object: float = 1.2
+    object: float = 2.5
     """The result is recognised as what the photo shows."""
     content: float = 0.5
     """Content distance to the photo."""
@@ -93,7 +93,7 @@ class LossWeights:
     """Distance to the Gatys teacher's result."""
     identity: float = 0.5
     """A photo as its own style gives the photo back."""
-    shading: float = 0.35
+    shading: float = 0.25
     """The photo's light and shade stay."""
     smooth: float = 0.06
     """Total variation."""
