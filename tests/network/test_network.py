@@ -225,10 +225,8 @@ def test_places_are_alike_that_are_made_of_what_most_of_the_main_object_is():
 def test_a_material_decides_what_belongs_to_the_main_object(network):
     logits = torch.zeros(1, len(network.config.materials) + 2, 4, 4)
     logits[:, 1, :, :3] = 9  # the first material in three columns
-    logits[:, -1, :, 0], logits[:, -1, :, 1:] = (
-        2,
-        -0.5,
-    )  # only the first of them is said to be the main object
+    logits[:, -1] = -0.5
+    logits[:, -1, :, 0] = 2  # of which only the first is said to be the main object
     odds = network.main_odds(logits)[0, 0]
     assert (odds[:, :3] > 0).all(), "what is made of the same belongs to it"
     assert (odds[:, 3] < logits[0, -1, :, 3]).all(), "what is not belongs to it less"

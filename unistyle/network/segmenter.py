@@ -99,9 +99,8 @@ def alike(logits: Tensor, main: Tensor) -> Tensor:
     """Logit `b 1 h w` that a place is made of what most of the main object (b 1 h w in [0, 1]) is made of, by the
     logits `b 1+m h w` of other and the materials."""
     p = logits.softmax(1)
-    most = (
-        _made_of(p, main).square().clamp_min(1e-12)
-    )  # with no main object, no place is more alike than another
+    # At least something, because with no main object no place is more alike than another.
+    most = _made_of(p, main).square().clamp_min(1e-12)
     same = (p * most).sum(1, keepdim=True) / most.sum(1, keepdim=True)
     same = same.clamp(SURE, 1 - SURE)
     return (same / (1 - same)).log()
