@@ -76,7 +76,7 @@ def recipe(photos, vgg_weights, tmp_path):
     """Command-line settings of a run of seconds."""
     data = dict(photos=photos / "materials/image", masks=photos / "materials/mask", objects=photos / "objects",
                 annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt",
-                crops="[32, 48]", style_size="[32, 48]", photo_sizes="[[32, 48], [64, 64]]")  # fmt: skip
+                crops="[32, 48]", small=0, style_size="[32, 48]", photo_sizes="[[32, 48], [64, 64]]")  # fmt: skip
     (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
     settings = {f"data.{k}": v for k, v in data.items()} | {
         "encoder.name": "mobilenetv2_050", "encoder.pretrained": "false", "teachers.vgg": vgg_weights,

@@ -34,7 +34,7 @@ def test_a_missing_mask_says_where_it_was_looked_for(photos, tmp_path):
 
 def test_samples_of_styles_are_laid_as_often_as_asked(photos):
     own = materials(photos)
-    config = DataConfig(str(photos), crops=[32], style_size=(32, 48))
+    config = DataConfig(str(photos), crops=[32], small=0, style_size=(32, 48))
     tile = torch.arange(3 * 8 * 8, dtype=torch.uint8).view(3, 8, 8)
     bare = own[0].path  # a style photo without a sample
     samples = StyleSamples(lambda photo: None if photo.path == bare else tile, 8, 0.5)
@@ -51,7 +51,7 @@ def test_samples_of_styles_are_laid_as_often_as_asked(photos):
 
 def test_items_depend_on_seed_and_index_alone(photos):
     own = materials(photos)
-    config = DataConfig(str(photos), crops=[32], style_size=(32, 48))
+    config = DataConfig(str(photos), crops=[32], small=0, style_size=(32, 48))
     make = lambda seed: StylePairs(PairPhotos(own, own), config, 50, seed, FixedPairs(3, 0.5))  # noqa: E731
     first, second, other = make(0), make(0), make(1)
     for i in (0, 7, 33):
@@ -70,7 +70,7 @@ def test_items_depend_on_seed_and_index_alone(photos):
 
 def test_sizes_of_crops_take_turns(photos):
     own = materials(photos)
-    config = DataConfig(str(photos), crops=[32, 32, 48], style_size=(32, 48))
+    config = DataConfig(str(photos), crops=[32, 32, 48], small=0, style_size=(32, 48))
     data = StylePairs(PairPhotos(own, own), config, 60, 0, FixedPairs(3, 0.5), batch=2)
     sides = [data[i]["photo"].shape[-1] for i in range(60)]
     assert sides[:8] == [32, 32, 32, 32, 48, 48, 32, 32]
@@ -82,6 +82,20 @@ def test_sizes_of_crops_take_turns(photos):
     assert any(data[i]["fixed"] >= 0 for i in range(60))
     keys = {side: {data[i]["photo_key"] for i in range(60) if sides[i] == side} for side in (32, 48)}
     assert not keys[32] & keys[48]  # or one would be taken for the other's features
+
+
+def test_the_first_crops_are_smaller(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crops=[48, 72], small=0.25, style_size=(48, 72))
+    data = StylePairs(PairPhotos(own, own), config, 40, 0, FixedPairs(3, 0.5), batch=2)
+    items = [data[i] for i in range(40)]
+    sides = [item["photo"].shape[-1] for item in items]
+    assert sides == 2 * [32, 32, 48, 48] + [32, 32] + 7 * [72, 72, 48, 48] + [72, 72]
+    shapes = {32: (3, 32, 48), 48: (3, 48, 72), 72: (3, 72, 108)}
+    both = list(zip(items, sides, strict=True))
+    assert all(item["same"] or tuple(item["style"].shape) == shapes[side] for item, side in both)
+    # The Gatys teacher has restyled crops of the first of the sides, which may also be the smaller one of another.
+    assert {side for item, side in both if item["fixed"] >= 0} == {48}
 
 
 def test_objects_and_materials_take_turns(photos):

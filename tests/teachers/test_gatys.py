@@ -173,6 +173,18 @@ def test_the_cache_computes_once(vgg, tmp_path):
     assert torch.equal(again.restyle(job, lambda *_: pytest.fail("optimised again")), first)
 
 
+def test_a_kept_result_began_where_it_was_to(vgg, tmp_path):
+    job, cache = make_job(), GatysCache(tmp_path, vgg, GatysConfig(iterations=2))
+    start = torch.rand(job.photo.shape, generator=torch.Generator().manual_seed(1))
+    assert_close(
+        cache.restyle(job, start=start),
+        restyle(vgg, *job, cache.config, start=start),
+        atol=0.5001 / 255,
+        rtol=0,
+    )
+    assert not torch.equal(cache.restyle(job, start=start), cache.restyle(job))
+
+
 def test_every_input_and_setting_has_its_own_place_in_the_cache(vgg, tmp_path):
     job, config = make_job(), GatysConfig(iterations=3)
     paths = [GatysCache(tmp_path, vgg, config).path(job)]
@@ -182,6 +194,7 @@ def test_every_input_and_setting_has_its_own_place_in_the_cache(vgg, tmp_path):
         paths.append(GatysCache(tmp_path, vgg, config).path(job._replace(**{name: changed})))
     paths.append(GatysCache(tmp_path, vgg, GatysConfig(iterations=4)).path(job))
     paths.append(GatysCache(tmp_path, TinyVGG(seed=1), config).path(job))
+    paths += [GatysCache(tmp_path, vgg, config).path(job, start) for start in (job.photo, job.photo / 2)]
     assert len(set(paths)) == len(paths)
 
 

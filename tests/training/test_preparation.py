@@ -133,9 +133,16 @@ def test_the_rate_warms_up_and_falls_and_the_encoder_learns_slower():
     assert math.isclose(optimizer.param_groups[1]["lr"], 0.1 * optimizer.param_groups[0]["lr"])
 
 
-@pytest.mark.parametrize("sides", ["[]", "[192, 16]"])
-def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides):
-    assert train.main(recipe(1, **{"data.crops": sides})) == 2
-    assert (
-        f"data.crops {sides}; wanted one side or more, of 32 pixels or more each" in capsys.readouterr().err
-    )
+@pytest.mark.parametrize(
+    ("sides", "small", "wanted"),
+    [("[]", 0, "32 pixels or more each\n"), ("[192, 16]", 0, "32 pixels or more each\n"),
+     ("[192, 40]", 0.5, "48 pixels or more each; the first ones have two thirds of that (data.small)\n")],
+)  # fmt: skip
+def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides, small, wanted):
+    assert train.main(recipe(1, **{"data.crops": sides, "data.small": small})) == 2
+    assert f"data.crops {sides}; wanted one side or more, of {wanted}" in capsys.readouterr().err
+
+
+def test_a_share_of_small_crops_that_is_none_is_refused(recipe, capsys):
+    assert train.main(recipe(1, **{"data.small": 1.5})) == 2
+    assert "data.small is 1.5; wanted a share of the steps, from 0 to 1" in capsys.readouterr().err

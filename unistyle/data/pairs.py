@@ -20,6 +20,7 @@ class CropConfig(Protocol):
     """The settings of the data that pairs are drawn by (unistyle.training.config.DataConfig)."""
 
     crops: list[int]
+    small: float
     crops_per_photo: int
     style_size: tuple[int, int]
     own_styles: float
@@ -67,8 +68,9 @@ class StylePairs(Dataset):
     the pair among those of the Gatys teacher, or -1.
 
     Batches of `batch` items take turns with the sides of crops in the settings, because photos are restyled at several
-    sizes. Item i is a function of (seed, i) alone. A run that resumes at a step therefore sees what it would have seen,
-    and processes that share the work agree without talking.
+    sizes; the first ones, a share of `small`, have two thirds of these sides. Item i is a function of (seed, i) alone.
+    A run that resumes at a step therefore sees what it would have seen, and processes that share the work agree without
+    talking.
     """
 
     def __init__(
@@ -124,12 +126,23 @@ class StylePairs(Dataset):
         rng = np.random.default_rng([self.seed, 1, index])
         return self.pair(rng, self.config.crops[0], identity=0.0) | dict(fixed=index)
 
+    def side(self, index: int) -> int:
+        """Side in pixels of an item's crop."""
+        side = self.config.crops[index // self.batch % len(self.config.crops)]
+        return smaller(side) if index < self.config.small * self.length else side
+
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 2, index])
-        side = self.config.crops[index // self.batch % len(self.config.crops)]
+        side = self.side(index)
         if side == self.config.crops[0] and self.fixed.count and rng.random() < self.fixed.share:
             return self.fixed_pair(int(rng.integers(self.fixed.count)))
         return self.pair(rng, side)
+
+
+def smaller(side: int) -> int:
+    """Two thirds of the side of a crop: colours and grain are learned from small pictures as well, and in less time
+    (Karras et al., "Progressive Growing of GANs", section 2)."""
+    return side * 2 // 3
 
 
 def _pick(photos: Sequence[LabelledPhoto], rng: np.random.Generator) -> LabelledPhoto:

@@ -33,16 +33,22 @@ class GatysCache:
     def _settings(self) -> str:
         return digest(VERSION, asdict(self.config), self.vgg)
 
-    def path(self, transfer: Transfer) -> Path:
+    def path(self, transfer: Transfer, start: Tensor | None = None) -> Path:
         """Where a result is kept, whether or not it is there yet."""
-        name = digest(self._settings, *(as_bytes(image.detach()) for image in transfer))
+        images = transfer if start is None else (*transfer, start)
+        name = digest(self._settings, *(as_bytes(image.detach()) for image in images))
         return self.folder / name[:2] / f"{name}.png"
 
-    def restyle(self, transfer: Transfer, progress: Progress | None = None) -> Tensor:
-        """The result for one photo, `1 3 h w` at 8 bits inside the region, from disk or computed and kept."""
+    def restyle(
+        self, transfer: Transfer, progress: Progress | None = None, start: Tensor | None = None
+    ) -> Tensor:
+        """The result for one photo, `1 3 h w` at 8 bits inside the region, from disk or computed and kept. start: as of
+        `unistyle.teachers.gatys.restyle`."""
 
         def make() -> Image.Image:
-            return to_pil(restyle(self.vgg, *transfer, self.config, progress)[0])
+            return to_pil(restyle(self.vgg, *transfer, self.config, progress, start)[0])
 
-        found = to_tensor(kept(self.path(transfer), make, save_png, read_image))[None].to(transfer.photo)
+        found = to_tensor(kept(self.path(transfer, start), make, save_png, read_image))[None].to(
+            transfer.photo
+        )
         return torch.where(transfer.region > 0, found, transfer.photo)

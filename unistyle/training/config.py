@@ -36,6 +36,8 @@ class DataConfig:
     """How often the sample of a style of the materials is laid, from 0 to 1. Otherwise the stylizer is by itself."""
     crops: list[int] = field(default_factory=lambda: [192, 192, 288])
     """Sides of the square crops that are restyled, in pixels; batches take turns."""
+    small: float = 0.5
+    """Share of the steps, the first ones, in which crops have two thirds of these sides and cost less than half."""
     style_size: tuple[int, int] = (192, 256)
     """Height and width of style photos for the first of these sides, in pixels. They grow with the crops."""
     photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (288, 384)])

@@ -15,7 +15,6 @@ from accelerate.utils import parse_flag_from_env, set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from unistyle.batch.processes import meet
 from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint
@@ -29,7 +28,6 @@ from unistyle.data.labelled import (
     object_photos,
 )
 from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
-from unistyle.data.transfer import Transfer
 from unistyle.data.views import fit, load, unreadable, without
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.masks import has_boundary
@@ -41,13 +39,12 @@ from unistyle.network.vocabulary import with_vocabulary
 from unistyle.styles.codes import STYLE_SIZE
 from unistyle.styles.samples import sample_of
 from unistyle.styles.swatches import TILE
-from unistyle.teachers.cache import GatysCache
-from unistyle.teachers.gatys import GatysConfig
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
 from unistyle.teachers.vgg import VGG19, read_vgg
 from unistyle.training import state
 from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, check_counts
+from unistyle.training.gatys_targets import gatys_results
 from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
 from unistyle.training.recognition import MaterialTeacher, ObjectTeacher
 
@@ -120,10 +117,7 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     The resolved settings are saved as `config.json` in the run's folder, and what it learns from as `photos.json`."""
     check_counts(config, "exemplars", "preview_every")
     check_counts(config.optimizer, "batch", "accumulate", "segment_every")
-    if min(config.data.crops, default=0) < SMALLEST:
-        raise ValueError(
-            f"data.crops {config.data.crops}; wanted one side or more, of {SMALLEST} pixels or more each"
-        )
+    _check_crops(config.data)
     checkpoint_file(config.checkpoint)
     set_seed(config.seed)
     photos = find_photos(config.data)
@@ -149,6 +143,18 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     sizes, batch = config.data.photo_sizes, config.optimizer.batch
     masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
     return _ready(config, accelerator, photos, vgg, teachers, gatys, network, pairs, masked)
+
+
+def _check_crops(data: DataConfig) -> None:
+    """Raises ValueError for crops that the network cannot take, and for a share that is none."""
+    if not 0 <= data.small <= 1:
+        raise ValueError(f"data.small is {data.small}; wanted a share of the steps, from 0 to 1")
+    least = SMALLEST * 3 // 2 if data.small else SMALLEST
+    if min(data.crops, default=0) < least:
+        why = "; the first ones have two thirds of that (data.small)" if data.small else ""
+        raise ValueError(
+            f"data.crops {data.crops}; wanted one side or more, of {least} pixels or more each{why}"
+        )
 
 
 def _ready(
@@ -280,19 +286,3 @@ def material_teacher(
     views = [fit(photo, config.data.style_size) for photo in photos.own]
     material.fit(vgg, views, [photo.label for photo in photos.own], accelerator.autocast)
     return material
-
-
-def gatys_results(pairs: StylePairs, vgg: VGG19, config: TrainConfig, accelerator: Accelerator) -> Tensor:
-    """The teacher's result for each fixed pair, `n 3 s s` (one grey image if there are none); made where missing."""
-    cache = GatysCache(
-        config.teachers.gatys_cache, vgg, GatysConfig(iterations=config.teachers.gatys_iterations)
-    )
-    results = []
-    bar = tqdm(range(pairs.fixed.count), desc="Gatys teacher", disable=not accelerator.is_main_process)
-    with accelerator.main_process_first():  # the others then find everything in the cache
-        for index in bar:
-            item = pairs.fixed_pair(index)
-            images = (item[name][None].to(accelerator.device) for name in Transfer._fields)
-            results.append(cache.restyle(Transfer(*images))[0].cpu())
-    side = config.data.crops[0]
-    return torch.stack(results) if results else torch.full((1, 3, side, side), 0.5)
