@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from unistyle.checkpoint.shipped import default_checkpoint
+from unistyle.network.encoder import EncoderConfig
 
 
 @dataclass
@@ -73,8 +74,8 @@ class ExperimentConfig:
     """The study of words of texture."""
     objects: str | None = None
     """Folder of photos with masks of objects for the saliency teacher, as in the settings of training."""
-    encoder: str | None = None
-    """Weights of the saliency teacher's encoder. Without it, the hub's."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The saliency teacher's encoder. With that of the training, `saliency_cache` may hold its networks already."""
     saliency_cache: str = "cache/saliency"
     """Where the networks of the saliency teacher are kept."""
     vgg: str | None = None

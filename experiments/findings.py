@@ -21,6 +21,8 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("resegmentation", "mean IU of (5), saliency", resegmentation.PIPELINES,
             lambda r: r["saliency_mean_iu"]),
+    Measure("resegmentation", "mean IU of (5), distinct maps", resegmentation.PIPELINES,
+            lambda r: r["distinct_mean_iu"]),
     Measure("resegmentation", "mean IU of (5), segmenter", resegmentation.PIPELINES,
             lambda r: r["segmenter_mean_iu"]),
     Measure("translation", "named as the target", translation.METHODS,

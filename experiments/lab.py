@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,6 @@ from unistyle.data.transfer import read_sized
 from unistyle.evaluation.judges import RESNET18, Probe
 from unistyle.evaluation.pairs import annotated_split, photo_name
 from unistyle.files.digest import digest, file_digest
-from unistyle.network.encoder import EncoderConfig
 from unistyle.restyle.pipeline import UniStyle
 from unistyle.teachers.cache import GatysCache
 from unistyle.teachers.gatys import GatysConfig
@@ -57,7 +57,8 @@ class Lab:
 
         Raises CheckpointError where there is no such checkpoint.
         """
-        return digest(file_digest(locate(self.config.checkpoint)), self.config.objects, self.config.encoder)
+        config = self.config
+        return digest(file_digest(locate(config.checkpoint)), config.objects, asdict(config.encoder))
 
     @cached_property
     def words_version(self) -> str:
@@ -79,7 +80,7 @@ class Lab:
     def teacher(self) -> SaliencyTeacher:
         """The saliency teacher, trained on `train` where its networks are not on disk."""
         config, split = self.config, self.data / "train.txt"
-        settings = SaliencyConfig(EncoderConfig(weights=config.encoder))
+        settings = SaliencyConfig(config.encoder)
         folder, annotated = self.data / "image", self.photos["val"]
         data = SaliencyData(folder, split, config.objects, annotated)
         return load_or_train(data, config.saliency_cache, settings, Bars(), config.device)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from experiments.lab import Lab, Progress
 from experiments.plots import spread
 from experiments.report import Figures, mean, median, table
-from unistyle.evaluation.methods import Method, network_method, photo_method, whole_method
+from unistyle.evaluation.methods import Method, photo_method, public_method, whole_method
 from unistyle.evaluation.pairs import Pair, load_pair, make_pairs, photo_name
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import style_scores
@@ -25,7 +25,7 @@ def method_of(lab: Lab, name: str) -> Method:
         "photo": lambda: photo_method,
         "gatys": lambda: lab.gatys.restyle,
         "whole": lambda: whole_method(lab.model.network),
-        "network": lambda: network_method(lab.model.network),
+        "network": lambda: public_method(lab.model),
     }
     return makers[name]()
 

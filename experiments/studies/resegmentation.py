@@ -3,8 +3,9 @@ material, and score that against the annotated mask of the photo.
 
 The steps are (1) the original, (2) the style transfer of the whole photo, (3) the segmentation of the original, (4) the
 segmented region restyled, and (5) the segmentation of (4) as the style's material. There are two pipelines: `gatys`
-takes the mask of the saliency teacher, and optimises inside it; `network` takes both from one pass. There are two
-judges of (5): the saliency teacher, and the network's own segmenter. Annotated masks only score.
+takes the mask of the saliency teacher, and optimises inside it; `network` takes both from one pass. There are three
+judges of (5): the saliency teacher; its distinct maps alone, which are nearest to what the slides had; and the
+network's own segmenter. Annotated masks only score.
 """
 
 import random
@@ -20,13 +21,16 @@ from experiments.plots import bars
 from experiments.report import Figures, group_mean, mean, table
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.transfer import Transfer
+from unistyle.evaluation.methods import public_method
 from unistyle.evaluation.pairs import photo_name
 from unistyle.evaluation.rows import Row
 from unistyle.evaluation.scores import mask_scores
+from unistyle.files.tensors import to_pil, to_tensor
 from unistyle.maths.resizing import resize_regions
 
 PIPELINES = ("network", "gatys")
-JUDGES = ("saliency", "segmenter")
+JUDGES = ("saliency", "distinct", "segmenter")
+DISTINCT = 0.3  # the best threshold of distinct maps on the photos of `val` (docs/experiments.md)
 FOUND = (
     0.02  # share of the frame below which the style's own region was not found, and its whole photo is taken
 )
@@ -46,14 +50,15 @@ class Steps(NamedTuple):
     """Time of steps (3) and (4); not a number where the result was on disk."""
 
 
-@torch.no_grad()
 def with_network(lab: Lab, content: Sized, style: LabelledPhoto) -> Steps:
-    """Mask and restyled region from one pass; the style's own region is found by the same network."""
-    network = lab.model.network
-    code = network.encode_style(lab.sized(style).image)
+    """Mask and restyled region from one pass of the public class; the style's own region is found by the same
+    network."""
+    photo, plan = to_pil(content.image[0]), lab.model.plan(to_pil(lab.sized(style).image[0]))
     start = time.perf_counter()
-    output = network(content.image, code)
-    return Steps(content.image, output.alpha, output.image, time.perf_counter() - start)
+    result = lab.model.restyle(photo, plan)
+    seconds = time.perf_counter() - start
+    image, mask = (to_tensor(x)[None].to(content.image) for x in (result.image, result.mask))
+    return Steps(content.image, mask, image, seconds)
 
 
 def with_gatys(lab: Lab, content: Sized, style: LabelledPhoto, label: int) -> Steps:
@@ -75,10 +80,12 @@ def with_gatys(lab: Lab, content: Sized, style: LabelledPhoto, label: int) -> St
 @torch.no_grad()
 def judged(lab: Lab, image: Tensor, label: int) -> dict[str, Tensor]:
     """Boolean masks `1 1 h w` of a material in an image, by each judge."""
-    taught = lab.teacher.masks(image, torch.tensor([label], device=image.device))
+    labels = torch.tensor([label], device=image.device)
+    taught, distinct = (lab.teacher.masks(image, labels, method) for method in ("combined", "distinct"))
     network = lab.model.network
     region = network.found(network.find(image)[1]).materials[:, label : label + 1]
-    return {"saliency": taught > 0.5, "segmenter": resize_regions(region, image.shape[-2:]) > 0.5}
+    own = resize_regions(region, image.shape[-2:])
+    return {"saliency": taught > 0.5, "distinct": distinct > DISTINCT, "segmenter": own > 0.5}
 
 
 def scored(lab: Lab, image: Tensor, label: int, annotated: Tensor) -> Row:
@@ -122,7 +129,7 @@ def study(lab: Lab, progress: Progress) -> Iterator[Row]:
         for index, (content, style) in enumerate(chosen):
             names = {"content": photo_name(content), "pipeline": pipeline, "style": photo_name(style)}
             settings = config.gatys.iterations if pipeline == "gatys" else 0
-            key = (*names.values(), config.size, settings, lab.version)
+            key = (*names.values(), config.size, settings, lab.version, JUDGES)
             row = results.get(key, lambda c=content, s=style, p=pipeline: combination(lab, c, s, p))
             yield names | {"material": style.path.parent.name} | row
             progress(pipeline, index + 1, len(chosen))
@@ -132,7 +139,7 @@ def _untouched(lab: Lab) -> Iterator[Row]:
     for content in map(lab.named, lab.config.contents):
         sized, name = lab.sized(content), photo_name(content)
         row = lab.results("resegmentation").get(
-            ("photo", name, lab.config.size, lab.version),
+            ("photo", name, lab.config.size, lab.version, JUDGES),
             lambda c=content, s=sized: scored(lab, s.image, c.label, s.annotated),
         )
         yield {"content": name, "pipeline": "photo", "style": "", "material": ""} | row
@@ -152,9 +159,7 @@ def whole(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str)
     everywhere, own = (torch.ones_like(x[:, :1]) for x in (photo, image))
     if pipeline == "gatys":
         return lab.gatys.restyle(Transfer(photo, image, everywhere, own))
-    network = lab.model.network
-    with torch.no_grad():
-        return network(photo, network.encode_style(image, own), everywhere).image
+    return public_method(lab.model)(Transfer(photo, image, everywhere, own))
 
 
 def combination(lab: Lab, content: LabelledPhoto, style: LabelledPhoto, pipeline: str) -> Row:

@@ -57,10 +57,11 @@ def test_claims_are_marked_by_their_figures():
         for p in ("network", "gatys") for c in SLIDES for m in (*HIGH, *LOW)
         for j in ("saliency",)
     ]  # fmt: skip
-    rows = [r | {"segmenter_mean_iu": 1 - r["saliency_mean_iu"]} for r in rows]
+    rows = [r | {"segmenter_mean_iu": 1 - r["saliency_mean_iu"], "distinct_mean_iu": 0.5} for r in rows]
     marks = {(c[0].split(" ")[0], c[2], c[3]): c[-1] for c in claims(rows)}
     assert marks["foliage,", "network", "saliency"] == "yes"
     assert marks["foliage,", "network", "segmenter"] == "no"
+    assert marks["foliage,", "network", "distinct"] == "no"  # neither is above the other
 
 
 def test_the_page_holds_its_pictures(tmp_path):

@@ -19,20 +19,6 @@ from unistyle.teachers.gatys import GatysConfig, recolour, restyle
 Method = Callable[[Transfer], Tensor]  # the result is `1 3 h w` in [0, 1], of the photo's size
 
 
-def network_method(network: UniStyleNetwork, strength: float = 1.0) -> Method:
-    """The network: it takes the code from the style's region, and restyles the photo in its own region.
-
-    strength: from 0, which leaves the photo, to 1, which gives the full style.
-    """
-
-    @torch.inference_mode()
-    def run(transfer: Transfer) -> Tensor:
-        codes = network.encode_style(transfer.style, transfer.style_region)
-        return network(transfer.photo, codes, transfer.region, strength=strength).image
-
-    return run
-
-
 def public_method(model: UniStyle, strength: float = 1.0) -> Method:
     """The public call as users make it: 8 bits in and out, and the network finds the style's region by itself."""
 
