@@ -47,7 +47,8 @@ def test_a_broken_photo_is_named_at_the_start_and_left_out(settings, own, tmp_pa
 @pytest.mark.parametrize(
     ("broken", "kind", "count"),
     [("materials/mask/brick/0.png", "own", 5), ("materials/image/brick/2.png", "annotated", 1),
-     ("objects/image/b.png", "objects", 1), ("more/b.png", "contents", 1), ("more/b.png", "styles", 1)],
+     ("objects/image/b.png", "objects", 1), ("more/b.png", "contents", 1), ("more/b.png", "styles", 1),
+     ("more/b.png", "reliefs", 1)],
 )  # fmt: skip
 def test_broken_photos_of_every_kind_are_left_out(broken, kind, count, settings, own):
     for folder in ("objects/image", "objects/mask", "more"):
@@ -55,7 +56,11 @@ def test_broken_photos_of_every_kind_are_left_out(broken, kind, count, settings,
         for name in ("a.png", "b.png"):
             shutil.copy(own / "materials/image/wool/1.png", own / folder / name)
     cut_off(own / broken)
-    more = {"data.contents": f"[{own / 'more'}]", "data.styles": f"[{own / 'more'}]"}
+    more = {
+        "data.contents": f"[{own / 'more'}]",
+        "data.styles": f"[{own / 'more'}]",
+        "data.reliefs": own / "more",
+    }
     found = find_photos(train.parse(settings(1, **more)).data)
     assert len(getattr(found, kind)) == count
     assert len(found.problems) == 1
@@ -146,7 +151,7 @@ def test_without_a_state_a_folder_is_anybodys(begun, settings, own, tmp_path):
     config = train.parse(settings(1))
     prepare(config, make_accelerator(config.optimizer))
     assert set(json.loads((tmp_path / "run/photos.json").read_text())) == {
-        "materials", "photos", "contents", "styles", "objects"
+        "materials", "photos", "contents", "styles", "objects", "reliefs"
     }  # fmt: skip
 
 

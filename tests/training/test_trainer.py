@@ -91,6 +91,20 @@ def begun(recipe, steps, **more):
     return Trainer(run, VGGTargets(run.vgg, 1e9))
 
 
+@pytest.mark.parametrize(("weight", "rendered"), [(3, [True, False, True, False]), (0, [False] * 4)])
+def test_rendered_pairs_come_every_second_batch_and_without_weight_never(recipe, weight, rendered):
+    trainer = begun(recipe, 4, **{"loss.rendered": weight})
+    batches = list(trainer.batches())
+    assert [each[2] is not None for each in batches] == rendered
+    trainer.prepared.progress.step = 2  # where another one goes on
+    again = list(trainer.batches())
+    assert [each[2] is not None for each in again] == rendered[2:]
+    if weight:
+        assert torch.equal(again[0][2]["wanted"], batches[2][2]["wanted"])
+        assert trainer.step(*batches[0])["rendered"] > 0
+    assert "rendered" not in trainer.step(*batches[1])
+
+
 def encoder_of(trainer):
     network = trainer.accelerator.unwrap_model(trainer.prepared.student).network
     return {name: value.clone() for name, value in network.encoder.state_dict().items()}

@@ -38,6 +38,8 @@ class DataConfig:
     """Sides of the square crops that are restyled, in pixels; batches take turns."""
     small: float = 0.5
     """Share of the steps, the first ones, in which crops have two thirds of these sides and cost less than half."""
+    reliefs: str | None = None
+    """Folder of normal maps that repeat: the grain of rendered pairs. Without it their relief is smooth."""
     style_size: tuple[int, int] = (192, 256)
     """Height and width of style photos for the first of these sides, in pixels. They grow with the crops."""
     photo_sizes: list[tuple[int, int]] = field(default_factory=lambda: [(192, 256), (288, 384)])
@@ -105,6 +107,8 @@ class LossWeights:
     """Colours that the style does not have."""
     colors: float = 2.5
     """Colours in other shares than the style's."""
+    rendered: float = 3.0
+    """Distance to what a rendered relief looks like when it is made of the style."""
     segmentation: float = 0.5
     """Masks and materials of photos."""
 
@@ -136,6 +140,8 @@ class OptimizerConfig:
     """Decay of the moving average of the weights in which a run ends."""
     segment_every: int = 2
     """Batches of pairs from one batch of masks to the next, because masks are learned sooner."""
+    render_every: int = 2
+    """Batches of pairs from one batch of rendered pairs to the next."""
 
 
 @dataclass

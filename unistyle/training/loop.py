@@ -16,7 +16,8 @@ from unistyle.training.config import OptimizerConfig
 
 
 class Student(nn.Module):
-    """The network as training calls it: a batch of pairs restyled and, now and then, a batch of photos segmented.
+    """The network as training calls it: a batch of pairs restyled and, now and then, a batch of photos segmented and
+    one of rendered pairs restyled.
 
     One forward, so that one gradient synchronisation covers both. The style is encoded without a gradient to the
     encoder: half its cost, and the photo's own path trains the encoder already.
@@ -26,15 +27,20 @@ class Student(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pairs: dict, masked: dict | None = None) -> tuple[Output, Tensor | None]:
+    def forward(
+        self, pairs: dict, masked: dict | None = None, rendered: dict | None = None
+    ) -> tuple[Output, Tensor | None, Tensor | None]:
+        """What the pairs become, the logits of the masked photos, and the pictures that the rendered pairs become."""
+        logits = self.network.find(masked["photo"])[1] if masked else None
+        return self._restyled(pairs), logits, self._restyled(rendered).image if rendered else None
+
+    def _restyled(self, pairs: dict) -> Output:
         network = self.network
         with torch.no_grad():
             features = network.encoder(pairs["style"], shallow=True)
         codes = network.stylizer.encode(features, pairs["style_region"])
         samples = Samples(as_float(pairs["tile"])[:, None], pairs["structure"].float()[:, None])
-        output = network(pairs["photo"], codes, pairs["region"], samples=samples)
-        logits = network.find(masked["photo"])[1] if masked else None
-        return output, logits
+        return network(pairs["photo"], codes, pairs["region"], samples=samples)
 
 
 class Progress:

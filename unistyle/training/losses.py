@@ -190,6 +190,14 @@ def _places(image: Tensor, region: Tensor, side: int) -> tuple[Tensor, Tensor]:
     return means(image * (region + 1e-4)) / weight, weight.flatten(1)
 
 
+def rendered_term(image: Tensor, wanted: Tensor) -> Tensor:
+    """Mean distance of pictures `b 3 h w` from what they are to be: of pixels, and twice that of small places and of
+    the light of larger ones, which count for the look of a thing and would be lost among pixels."""
+    error = image - wanted
+    places, light = F.avg_pool2d(error, 4), F.avg_pool2d(luminance(error), 16)
+    return error.abs().mean() + 2 * places.abs().mean() + 2 * light.abs().mean()
+
+
 def segmentation_term(logits: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     """Logits `b 1+m+1 h w` against a soft mask `b 1 H W` of the main object and the photo's material `b` (-1: unknown).
 

@@ -4,6 +4,7 @@ Each folder is searched once, and what cannot be used is named before any work s
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import parse_flag_from_env, set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from unistyle.batch.processes import meet
 from unistyle.checkpoint.checkpoint import checkpoint_file, load_checkpoint
@@ -47,6 +48,7 @@ from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, c
 from unistyle.training.gatys_targets import gatys_results
 from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
 from unistyle.training.recognition import MaterialTeacher, ObjectTeacher
+from unistyle.training.rendering import RenderedPairs
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Photos:
     """Further style photos."""
     objects: list[LabelledPhoto]
     """Photos with masks of objects in general."""
+    reliefs: list[LabelledPhoto]
+    """Normal maps for rendered pairs."""
     annotated: list[LabelledPhoto]
     """Photos of the materials with annotated masks, which the thresholds are calibrated on."""
     problems: list[str]
@@ -95,6 +99,7 @@ class Run:
     schedule: torch.optim.lr_scheduler.LRScheduler
     pairs: DataLoader
     masked: DataLoader
+    rendered: DataLoader
     averaged: AveragedModel
     """The weights that the run ends in: a moving average."""
     progress: Progress
@@ -116,7 +121,7 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     settings, folders, masks, weights, the folder of another run. A photo that cannot be read is named and left out.
     The resolved settings are saved as `config.json` in the run's folder, and what it learns from as `photos.json`."""
     check_counts(config, "exemplars", "preview_every")
-    check_counts(config.optimizer, "batch", "accumulate", "segment_every")
+    check_counts(config.optimizer, "batch", "accumulate", "segment_every", "render_every")
     _check_crops(config.data)
     checkpoint_file(config.checkpoint)
     set_seed(config.seed)
@@ -129,6 +134,7 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
         "contents": photos.contents,
         "styles": photos.styles,
         "objects": photos.objects,
+        "reliefs": photos.reliefs,
     }
     state.begin(config, materials_of(photos.materials), kinds)
     vgg = read_vgg(config.teachers.vgg).to(accelerator.device)
@@ -142,7 +148,9 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     teachers = Recognition(material_teacher(config, photos, vgg, accelerator), objects)
     sizes, batch = config.data.photo_sizes, config.optimizer.batch
     masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
-    return _ready(config, accelerator, photos, vgg, teachers, gatys, network, pairs, masked)
+    seldom = -(-items // config.optimizer.render_every)
+    rendered = RenderedPairs(photos.own, photos.reliefs, config.data, seldom, config.seed, pairs.samples)
+    return _ready(config, accelerator, photos, vgg, teachers, gatys, network, [pairs, masked, rendered])
 
 
 def _check_crops(data: DataConfig) -> None:
@@ -165,8 +173,7 @@ def _ready(
     teachers: Recognition,
     gatys: Tensor,
     network: UniStyleNetwork,
-    pairs: StylePairs,
-    masked: MaskedPhotos,
+    drawn: Sequence[Dataset],
 ) -> Run:
     """The run, with everything that learns prepared by the accelerator and registered for its states."""
     opt = config.optimizer
@@ -177,12 +184,11 @@ def _ready(
     averaged = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
     progress = Progress()
     loader = partial(DataLoader, batch_size=opt.batch, num_workers=config.data.workers, shuffle=False)
-    student, optimizer, pair_loader, mask_loader = accelerator.prepare(
-        Student(network), optimizer, loader(pairs), loader(masked)
-    )
+    student, optimizer, *loaders = accelerator.prepare(Student(network), optimizer, *map(loader, drawn))
     accelerator.register_for_checkpointing(schedule, averaged, progress)
+    pair_loader, mask_loader, rendered = loaders
     return Run(config, accelerator, photos, vgg, teachers, gatys, student, optimizer, schedule, pair_loader,
-               mask_loader, averaged, progress)  # fmt: skip
+               mask_loader, rendered, averaged, progress)  # fmt: skip
 
 
 def _items(config: OptimizerConfig, accelerator: Accelerator) -> int:
@@ -198,17 +204,19 @@ def find_photos(data: DataConfig) -> Photos:
         folder_photos(data.contents, Path(data.masks) / "contents" if data.masks and data.objects else None),
         folder_photos(data.styles),
         object_photos(data.objects) if data.objects else [],
+        folder_photos([data.reliefs] if data.reliefs else []),
     ]
     candidates = _candidates(data, materials)
     broken = unreadable(photo for group in [*groups, candidates] for photo in group)
-    own, contents, styles, objects = (without(group, broken) for group in groups)
+    own, contents, styles, objects, reliefs = (without(group, broken) for group in groups)
     names = {photo.path for photo in broken}
     images = {name: [path for path in paths if path not in names] for name, paths in materials.images.items()}
     # Some are enough to calibrate on, whatever they are of.
     readable = [photo for photo in candidates if photo not in broken]
     annotated = _bounded(data, readable or without(candidates, broken))
     problems = list(dict.fromkeys(broken.values()))
-    return Photos(MaterialFolder(materials.root, images), own, contents, styles, objects, annotated, problems)
+    found = MaterialFolder(materials.root, images)
+    return Photos(found, own, contents, styles, objects, reliefs, annotated, problems)
 
 
 def annotated_photos(data: DataConfig, materials: MaterialFolder) -> list[LabelledPhoto]:

@@ -18,7 +18,14 @@ from unistyle.training import state
 from unistyle.training.config import TrainConfig
 from unistyle.training.finish import release
 from unistyle.training.loop import Means, averaged_network, settle
-from unistyle.training.losses import VGGTargets, finite, pixel_terms, segmentation_term, style_terms
+from unistyle.training.losses import (
+    VGGTargets,
+    finite,
+    pixel_terms,
+    rendered_term,
+    segmentation_term,
+    style_terms,
+)
 from unistyle.training.preparation import Run, first_encoder, make_accelerator, prepare
 from unistyle.training.previews import joint_grid
 from unistyle.training.recognition import Seen
@@ -33,11 +40,11 @@ class Trainer:
         self.config, self.accelerator = run.config, run.accelerator
         self.out = Path(run.config.out)
 
-    def terms(self, pairs: dict, masked: dict | None) -> dict[str, Tensor]:
-        """One batch -> the named terms of the objective, unweighted."""
+    def terms(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, Tensor]:
+        """One batch of each -> the named terms of the objective, unweighted."""
         loss, teachers = self.config.loss, self.prepared.teachers
         with self.accelerator.autocast():
-            output, logits = self.prepared.student(pairs, masked)
+            output, logits, drawn = self.prepared.student(pairs, masked, rendered)
             image = output.image.float()
             seen, recognised = Seen(self.targets.vgg, image), teachers.object.term(image, pairs["photo"])
         terms = style_terms(pairs, seen, self.targets, loss.content_margin) | pixel_terms(pairs, image)
@@ -45,13 +52,15 @@ class Trainer:
         terms["object"] = recognised
         if masked is not None:
             terms["segmentation"] = segmentation_term(logits.float(), masked["mask"], masked["label"])
+        if rendered is not None:
+            terms["rendered"] = rendered_term(drawn.float(), rendered["wanted"])
         return terms
 
-    def step(self, pairs: dict, masked: dict | None) -> dict[str, float]:
-        """Learn from one batch; returns the values of its terms."""
+    def step(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, float]:
+        """Learn from one batch of each; returns the values of its terms."""
         run, weights = self.prepared, asdict(self.config.loss)
         with self.accelerator.accumulate(run.student):
-            terms = self.terms(pairs, masked)
+            terms = self.terms(pairs, masked, rendered)
             finite(terms, run.progress.step)
             self.accelerator.backward(sum(weights[name] * value for name, value in terms.items()))
             if self.accelerator.sync_gradients:
@@ -64,17 +73,23 @@ class Trainer:
             run.progress.step += 1
         return {name: value.item() for name, value in terms.items()}
 
-    def batches(self) -> Iterator[tuple[dict, dict | None]]:
-        """Pairs with, every few steps, masked photos, from where the run stands."""
+    def batches(self) -> Iterator[tuple[dict, dict | None, dict | None]]:
+        """Pairs with, every few steps, masked photos and rendered pairs, from where the run stands."""
         opt, run = self.config.optimizer, self.prepared
         done = run.progress.step * opt.accumulate
         pairs = self.accelerator.skip_first_batches(run.pairs, done)
-        masked = iter(self.accelerator.skip_first_batches(run.masked, -(-done // opt.segment_every)))
+        seldom = [(run.masked, opt.segment_every)]
+        seldom += [(run.rendered, opt.render_every)] if self.config.loss.rendered else []
+        others = [
+            (iter(self.accelerator.skip_first_batches(batches, -(-done // every))), every)
+            for batches, every in seldom
+        ]
         for number, batch in enumerate(pairs, start=done):
             taught = run.gatys[batch["fixed"].clamp_min(0).cpu()].to(self.accelerator.device)
             # The teacher restyles crops of one size; where none of a batch is its, anything stands for its results.
             batch["gatys"] = taught if taught.shape == batch["photo"].shape else batch["photo"]
-            yield batch, next(masked) if number % opt.segment_every == 0 else None
+            masked, *rendered = (next(each) if number % every == 0 else None for each, every in others)
+            yield batch, masked, rendered[0] if rendered else None
 
     def run(self) -> AveragedModel:
         """Train from the last state, if there is one, to the last step; returns the averaged weights."""
@@ -85,15 +100,15 @@ class Trainer:
         saved, steps = time.monotonic(), self.config.optimizer.steps
         with tqdm(total=steps, initial=progress.step, desc="training", disable=not main) as bar:
             means = Means(bar)
-            for pairs, masked in self.batches():
+            for batches in self.batches():
                 before = progress.step
                 self._settle()
-                means.add(self.step(pairs, masked))
+                means.add(self.step(*batches))
                 if progress.step == before:
                     continue
                 means.step()
                 if writer:
-                    self._show(writer, means, pairs)
+                    self._show(writer, means, batches[0])
                 if self._due(saved):
                     state.save(self.accelerator, self.out)
                     saved = time.monotonic()
