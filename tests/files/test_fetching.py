@@ -10,7 +10,7 @@ from unistyle.evaluation import judges
 from unistyle.files.fetching import fetching
 from unistyle.network.encoder import Encoder, EncoderConfig
 from unistyle.teachers import vgg
-from unistyle.training.recognition import ObjectTeacher
+from unistyle.training.targets.recognition import ObjectTeacher
 
 
 class HubError(Exception):

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from unistyle.data.transfer import Transfer
 from unistyle.teachers.gatys import recolour
-from unistyle.training.gatys_targets import laid_start
+from unistyle.training.targets.gatys import laid_start
 
 
 def make(structure):

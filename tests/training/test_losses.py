@@ -20,7 +20,7 @@ from unistyle.training.losses import (
     segmentation_term,
     style_terms,
 )
-from unistyle.training.recognition import Seen
+from unistyle.training.targets.recognition import Seen
 
 MATERIALS = ("brick", "wool")  # as in conftest
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unistyle.teachers.vgg import VGG19
-from unistyle.training.recognition import MaterialTeacher, ObjectTeacher, Seen
+from unistyle.training.targets.recognition import MaterialTeacher, ObjectTeacher, Seen
 
 
 def grain(period, seed):

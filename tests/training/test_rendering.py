@@ -9,10 +9,18 @@ from torch.testing import assert_close
 from tests.helpers import make_photo
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.data.pairs import StyleSamples
-from unistyle.training import rendering
 from unistyle.training.config import DataConfig
 from unistyle.training.losses import rendered_term
-from unistyle.training.rendering import AMBIENT, DIFFUSE, RenderedPairs, gloss_of, light_from, lit, relief
+from unistyle.training.targets import rendering
+from unistyle.training.targets.rendering import (
+    AMBIENT,
+    DIFFUSE,
+    RenderedPairs,
+    gloss_of,
+    light_from,
+    lit,
+    relief,
+)
 
 
 def rng(seed=0):

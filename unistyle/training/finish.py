@@ -28,7 +28,7 @@ from unistyle.styles.samples import swatch_of
 from unistyle.styles.swatches import Swatches, together
 from unistyle.teachers.classifier import train_classifier
 from unistyle.training.preparation import Run
-from unistyle.training.recognition import Seen
+from unistyle.training.targets.recognition import Seen
 
 SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
 EIGHTH = 8  # of the photos of a material, one in so many may be an exemplar

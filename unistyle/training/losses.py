@@ -16,7 +16,7 @@ from unistyle.data.composing import UNKNOWN
 from unistyle.maths.features import content_distance, gram, luminance, periodic_energy
 from unistyle.maths.resizing import resize_regions
 from unistyle.teachers.vgg import CONTENT_LAYER, VGG19
-from unistyle.training.recognition import DEEP, Seen
+from unistyle.training.targets.recognition import DEEP, Seen
 
 # Sides in pixels of the places by which colours are compared: whether a style has them, and in which shares.
 PLACE, FINE_PLACE = 16, 8

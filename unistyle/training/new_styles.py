@@ -30,7 +30,7 @@ from unistyle.training.config import StyleConfig, check_counts
 from unistyle.training.fitting import Fitting, distances, old_moved, prepare_fitting, preview
 from unistyle.training.loop import Means
 from unistyle.training.losses import finite, pixel_terms, style_terms
-from unistyle.training.recognition import Seen
+from unistyle.training.targets.recognition import Seen
 
 WARMUP = 10  # steps until the learning rate is reached
 

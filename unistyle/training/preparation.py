@@ -45,10 +45,10 @@ from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_
 from unistyle.teachers.vgg import VGG19, read_vgg
 from unistyle.training import state
 from unistyle.training.config import DataConfig, OptimizerConfig, TrainConfig, check_counts
-from unistyle.training.gatys_targets import gatys_results
 from unistyle.training.loop import Progress, Student, make_optimizer, moving_average
-from unistyle.training.recognition import MaterialTeacher, ObjectTeacher
-from unistyle.training.rendering import RenderedPairs
+from unistyle.training.targets.gatys import gatys_results
+from unistyle.training.targets.recognition import MaterialTeacher, ObjectTeacher
+from unistyle.training.targets.rendering import RenderedPairs
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from unistyle.training.losses import (
 )
 from unistyle.training.preparation import Run, first_encoder, make_accelerator, prepare
 from unistyle.training.previews import joint_grid
-from unistyle.training.recognition import Seen
+from unistyle.training.targets.recognition import Seen
 
 
 class Trainer:

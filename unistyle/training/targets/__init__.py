@@ -1,0 +1,1 @@
+"""What the network is to reach beside the style itself: results of the Gatys teacher, rendered pairs, recognition."""
