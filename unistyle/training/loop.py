@@ -19,7 +19,7 @@ class Student(nn.Module):
     """The network as training calls it: a batch of pairs restyled and, now and then, a batch of photos segmented and
     one of rendered pairs restyled.
 
-    One forward, so that one gradient synchronisation covers both. The style is encoded without a gradient to the
+    One forward, so that one gradient synchronisation covers all. The style is encoded without a gradient to the
     encoder: half its cost, and the photo's own path trains the encoder already.
     """
 
