@@ -10,6 +10,7 @@ of a band, Motoyoshi et al., "Image statistics and the perception of surface qua
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -74,19 +75,36 @@ def light_from(rng: np.random.Generator) -> Tensor:
 
 
 def lit(albedo: Tensor, normals: Tensor, light: Tensor, gloss: float) -> Tensor:
-    """A relief, normals `3 h w`, of a material, colours `3 h w` in [0, 1], in a light, `3`."""
+    """A relief, normals `3 h w`, of a material, colours `3 h w` in [0, 1], in a light, `3`, of such strength that the
+    material is as light on average as its colours are, highlights aside."""
     toward = lambda direction: (normals * direction[:, None, None]).sum(0).clamp_min(0)  # noqa: E731
-    dull, glossy = POWERS
+    shade, (dull, glossy) = AMBIENT + DIFFUSE * toward(light), POWERS
     highlight = toward(F.normalize(light + HEAD, dim=0)) ** (dull + gloss * (glossy - dull))
-    return (albedo * (AMBIENT + DIFFUSE * toward(light)) + SPECULAR * gloss * highlight).clamp(0, 1)
+    return (albedo * shade / shade.mean() + SPECULAR * gloss * highlight).clamp(0, 1)
+
+
+class _Material(NamedTuple):
+    """What a relief is made of."""
+
+    tile: Tensor
+    """Its sample, uint8 `3 t t`."""
+    structure: float
+    """1 where the sample is laid."""
+    flat: Tensor
+    """A flat picture of it, of the size of style photos. A style photo has a light of its own, which the sample has
+    not: with that as the style, the network would learn to give results other colours than the style has."""
+    albedo: Tensor
+    """Its colours on the relief, `3 s s`."""
+    gloss: float
+    """As of `gloss_of`."""
 
 
 class RenderedPairs(Dataset):
-    """Rendered reliefs, each with a style photo: photo `3 s s`, region `1 s s` (ones), style `3 h w`, style_region `1 h
-    w`, tile, uint8 `3 t t`, structure, and wanted `3 s s`, what restyling the photo should give.
+    """Rendered reliefs, each with a flat picture of another material: photo `3 s s`, region `1 s s` (ones), style `3 h
+    w`, style_region `1 h w` (ones), tile, uint8 `3 t t`, structure, and wanted `3 s s`, what restyling the photo should
+    give.
 
-    Sides and style photos are as in `StylePairs`, of the first of the crops' sides. Item i is a function of (seed, i)
-    alone.
+    Sides are as in `StylePairs`, the first of the crops'. Item i is a function of (seed, i) alone.
     """
 
     def __init__(
@@ -111,18 +129,21 @@ class RenderedPairs(Dataset):
         side = smaller(side) if index < self.config.small * self.length else side
         own, style = (self._material(rng, side) for _ in range(2))
         normals, light = relief(rng, side, self.grain), light_from(rng)
-        photo, wanted = (lit(each["albedo"], normals, light, each["gloss"]) for each in (own, style))
+        photo, wanted = (lit(each.albedo, normals, light, each.gloss) for each in (own, style))
         return dict(
             photo=photo,
             wanted=wanted,
             region=torch.ones(1, side, side),
-            **{name: style[name] for name in ("style", "style_region", "tile", "structure")},
+            style=style.flat,
+            style_region=torch.ones_like(style.flat[:1]),
+            tile=style.tile,
+            structure=style.structure,
         )
 
-    def _material(self, rng: np.random.Generator, side: int) -> dict:
-        """A style photo, its sample, and the colours of a flat picture of it. One without a sample has one colour."""
+    def _material(self, rng: np.random.Generator, side: int) -> _Material:
+        """The material of a style photo. One without a sample has one colour."""
         photo = self.photos[int(rng.integers(len(self.photos)))]
-        height, width = (side * each // self.config.crops[0] for each in self.config.style_size)
+        height, width = self.config.style_size
         image, mask = fit(photo, (height, width))
         mask = mask if mask.mean() > 0.05 else torch.ones_like(mask)
         tile = self.samples.of(photo)
@@ -132,9 +153,11 @@ class RenderedPairs(Dataset):
         else:
             down, right = rng.integers(self.samples.side, size=2)
             tile, structure = tile.roll((int(down), int(right)), (-2, -1)), 1.0
-        samples = Samples(as_float(tile)[None, None], torch.ones(1, 1))
-        albedo = laid_picture(samples, torch.ones(1, 1, side, side), (side, side), (0, side), (0, side))[0]
-        gloss = gloss_of(image, mask)
-        return dict(
-            style=image, style_region=mask, tile=tile, structure=structure, albedo=albedo, gloss=gloss
-        )
+        size = (side * height // self.config.crops[0], side * width // self.config.crops[0])
+        return _Material(tile, structure, _flat(tile, size), _flat(tile, (side, side)), gloss_of(image, mask))
+
+
+def _flat(tile: Tensor, size: tuple[int, int]) -> Tensor:
+    """A sample, uint8 `3 t t`, as it is laid over a photo of (height, width), `3 h w` in [0, 1]."""
+    samples = Samples(as_float(tile)[None, None], torch.ones(1, 1))
+    return laid_picture(samples, torch.ones(1, 1, *size), size, (0, size[0]), (0, size[1]))[0]
