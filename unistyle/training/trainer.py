@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import count, repeat
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -76,20 +78,23 @@ class Trainer:
     def batches(self) -> Iterator[tuple[dict, dict | None, dict | None]]:
         """Pairs with, every few steps, masked photos and rendered pairs, from where the run stands."""
         opt, run = self.config.optimizer, self.prepared
-        done = run.progress.step * opt.accumulate
-        pairs = self.accelerator.skip_first_batches(run.pairs, done)
-        seldom = [(run.masked, opt.segment_every)]
-        seldom += [(run.rendered, opt.render_every)] if self.config.loss.rendered else []
-        others = [
-            (iter(self.accelerator.skip_first_batches(batches, -(-done // every))), every)
-            for batches, every in seldom
-        ]
-        for number, batch in enumerate(pairs, start=done):
+        masked = self._every(opt.segment_every, run.masked)
+        rendered = self._every(opt.render_every, run.rendered) if self.config.loss.rendered else repeat(None)
+        for batch in self.accelerator.skip_first_batches(run.pairs, self._done()):
             taught = run.gatys[batch["fixed"].clamp_min(0).cpu()].to(self.accelerator.device)
             # The teacher restyles crops of one size; where none of a batch is its, anything stands for its results.
             batch["gatys"] = taught if taught.shape == batch["photo"].shape else batch["photo"]
-            masked, *rendered = (next(each) if number % every == 0 else None for each, every in others)
-            yield batch, masked, rendered[0] if rendered else None
+            yield batch, next(masked), next(rendered)
+
+    def _every(self, steps: int, batches: DataLoader) -> Iterator[dict | None]:
+        """The next batch in each `steps`th of the pairs' batches, from where the run stands, and None between them."""
+        rest = iter(self.accelerator.skip_first_batches(batches, -(-self._done() // steps)))
+        for number in count(self._done()):
+            yield next(rest) if number % steps == 0 else None
+
+    def _done(self) -> int:
+        """How many batches of pairs the run has had."""
+        return self.prepared.progress.step * self.config.optimizer.accumulate
 
     def run(self) -> AveragedModel:
         """Train from the last state, if there is one, to the last step; returns the averaged weights."""
