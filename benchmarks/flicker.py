@@ -4,7 +4,7 @@
 
 Clips are made of sample photos of scikit-image, or of `--photo`, so that all motion is known. `still` is a still
 picture. `pan` is a window that moves over it by a few pixels in each frame. `object` is an oval cut out of it, which
-moves over a still background, the cup of coffee. The noise of a sensor is added to each frame.
+moves over a still background, the cat. The noise of a sensor is added to each frame.
 
 `flicker` is the mean absolute difference between a frame and the one before it, in 8-bit steps, where either is
 restyled. The one before is moved first, as the picture is known to have moved. There is one line for the input, and
@@ -51,7 +51,8 @@ class Settings:
     checkpoint: str = argument(default_checkpoint(), metavar="PATH")
     """File, folder or hub id."""
     photo: Path | None = None
-    """What the clips are made of. Without it, the cat."""
+    """What the clips are made of. Without it, the cup of coffee: fur is none of the materials, so that little of the
+    cat is restyled."""
     style: str = "stone"
     """A style of the bank."""
     frames: int = argument(50, type=whole_number(2))
@@ -160,10 +161,14 @@ def report(model: UniStyle, name: str, clip: Clip, style: str, smoothing: float)
             print(line(label, *restyled(model, clip, plan, Memory(amount)), clip, alone[1]), flush=True)
 
 
+def sample(name: str) -> Image.Image:
+    """A sample photo by its name."""
+    return read_image(next(path for path in sample_photos() if path.stem == name))
+
+
 def clips(photo: Image.Image, count: int, height: int, width: int, amount: float) -> dict[str, Clip]:
     """All clips by their names; amount: of noise."""
-    cup = read_image(next(path for path in sample_photos() if path.stem == "coffee"))
-    background = np.asarray(cup.resize((width, height)))
+    background = np.asarray(sample("chelsea").resize((width, height)))
     own = {"still": pan(np.asarray(photo), count, height, width, (0, 0))}
     for step in STEPS:
         large = photo.resize((width + step[1] * count, height + step[0] * count))
@@ -174,7 +179,7 @@ def clips(photo: Image.Image, count: int, height: int, width: int, amount: float
 
 
 def measure(settings: Settings) -> None:
-    photo = read_image(settings.photo or next(path for path in sample_photos() if path.stem == "chelsea"))
+    photo = read_image(settings.photo) if settings.photo else sample("coffee")
     model = UniStyle.from_pretrained(settings.checkpoint, "cpu")
     width, height = settings.size
     print(f"{settings.frames} frames of {width} x {height}, threads {torch.get_num_threads()}\n")
