@@ -90,8 +90,8 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, to: str | None = None)
     program: Any = torch.onnx.export(
         export_program(module),
         dynamo=True,
-        # Its optimizer compares every node with every pattern: two fifths of the time, for a file that is larger and
-        # runs no faster, because onnxruntime joins what it can by itself.
+        # The exporter's optimizer compares every node with every pattern: two fifths of the time, for a file that is
+        # larger and runs no faster, because onnxruntime joins what it can by itself.
         optimize=False,
         verbose=False,
         input_names=inputs,
