@@ -1,14 +1,16 @@
 """Where and how precisely a network runs."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from accelerate import PartialState
 
 # What launchers say to each process. An empty variable, as a shell or a job file leaves behind, says nothing.
 LEAST = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
+T = TypeVar("T")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -71,13 +73,25 @@ def cores() -> int:
     return max(1, every // launched("LOCAL_WORLD_SIZE", 1))
 
 
-def map_on_cores(function: Callable, *items: Iterable) -> Iterable:
-    """`map` with a thread for each core, each of which computes on its own core alone; results in order."""
+def map_on_cores(function: Callable, *items: Iterable) -> Iterator:
+    """`map` with a thread for each core, each of which computes on its own core alone; results in order, as soon as
+    those before them are there."""
     calls = list(zip(*items, strict=True))
     if len(calls) < 2:
-        return (function(*call) for call in calls)
+        yield from (function(*call) for call in calls)
+        return
     with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return pool.map(lambda call: function(*call), calls)
+        yield from pool.map(lambda call: function(*call), calls)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made by a thread while the one before is used. What a thread draws from a generator of random
+    numbers must be drawn from it nowhere else meanwhile."""
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = pool.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = pool.submit(next, items, None)
+            yield item
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
 from unistyle.data.labelled import LabelledPhoto
+from unistyle.devices import map_on_cores
 from unistyle.files.atomic import atomic
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_image
@@ -101,7 +102,8 @@ def write_masks(
         twice = next(p for p in paths if paths.count(p) > 1)
         raise ValueError(f"two photos of one material share the stem {twice.stem!r}: rename one of them")
     settings = digest(teacher.digest(), method)
-    for index, (photo, path) in enumerate(zip(photos, paths, strict=True)):
+
+    def write(photo: LabelledPhoto, path: Path) -> None:
         source = digest(settings, photo.label, photo.path.read_bytes())
         if _source_of(path) != source:
             note = PngInfo()
@@ -109,8 +111,10 @@ def write_masks(
             mask = to_pil(teacher.mask_of(photo, method)[1])
             with atomic(path) as temporary:
                 mask.save(temporary, format="PNG", pnginfo=note)
+
+    for done, _ in enumerate(map_on_cores(write, photos, paths), start=1):
         if progress:
-            progress(index + 1, len(photos))
+            progress(done, len(photos))
     return paths
 
 

@@ -14,6 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from unistyle.data.labelled import LabelledPhoto
+from unistyle.devices import ahead
 from unistyle.files.photos import read_image, read_mask
 from unistyle.files.tensors import to_tensor
 from unistyle.maths.resizing import short_side, to_size
@@ -158,10 +159,11 @@ def train_objects(
     schedule = warm_cosine(optimizer, config.steps, WARMUP)
     device = net.head.weight.device
     net.train()
-    # torchvision's transforms draw from the global generator; forked, the caller's stream stays as it was.
+    # torchvision's transforms draw from the global generator; forked, the caller's stream stays as it was. Views cost
+    # as much as steps, which draw nothing.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        for step, (image, target) in enumerate(_batches(pairs, config)):
+        for step, (image, target) in enumerate(ahead(_batches(pairs, config))):
             loss = object_loss(net(image.to(device)), target.to(device), config.iou_weight)
             if not loss.isfinite():
                 raise FloatingPointError(f"object network: loss {loss.item()} at step {step}: lower its lr")

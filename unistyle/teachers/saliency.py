@@ -20,6 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from unistyle.data.labelled import LabelledPhoto, MaterialFolder, materials_of, object_photos, split_photos
+from unistyle.devices import map_on_cores
 from unistyle.files.atomic import kept
 from unistyle.files.digest import digest
 from unistyle.files.photos import read_mask
@@ -135,9 +136,9 @@ class _Networks:
 
         def make() -> Trained:
             own = []
-            for index, photo in enumerate(photos):
-                own.append(shrunk_pair(*teacher.mask_of(photo)))
-                self.report("masks to train on", index + 1, len(photos))
+            for pair in map_on_cores(lambda photo: shrunk_pair(*teacher.mask_of(photo)), photos):
+                own.append(pair)
+                self.report("masks to train on", len(own), len(photos))
             net: Any = copy.deepcopy(teacher.objects)
             return train_objects(
                 net.requires_grad_(True), [*pairs, *own], config, partial(self.report, "self-training")
@@ -196,10 +197,8 @@ def calibrate(teacher: SaliencyTeacher, annotated: Sequence[LabelledPhoto]) -> N
     masks = [to_tensor(read_mask(photo.mask_path)) > 0.5 for photo in annotated]
     pairs = [(p, m) for p, m in zip(annotated, masks, strict=True) if has_boundary(m)]
     if pairs:
-        found = [
-            to_size(teacher.mask_of(photo)[1][None], mask.shape[-2:], antialias=True)[0].cpu()
-            for photo, mask in pairs
-        ]
+        sized = lambda photo, mask: to_size(teacher.mask_of(photo)[1][None], mask.shape[-2:], antialias=True)  # noqa: E731
+        found = [mask[0].cpu() for mask in map_on_cores(sized, *zip(*pairs, strict=True))]
         threshold, _ = best_threshold(found, [mask for _, mask in pairs])
         teacher.bias -= math.log(threshold / (1 - threshold))
 
