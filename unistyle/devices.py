@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -73,6 +74,18 @@ def cores() -> int:
     return max(1, every // launched("LOCAL_WORLD_SIZE", 1))
 
 
+@contextmanager
+def one_core_each(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads, each of which computes on its own core alone. All others compute on as many cores as before: a thread that
+    asks for its number the first time takes the last one that any thread has set, so it is asked now, and set back."""
+    every = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(every)
+
+
 def map_on_cores(function: Callable, *items: Iterable) -> Iterator:
     """`map` with a thread for each core, each of which computes on its own core alone; results in order, as soon as
     those before them are there."""
@@ -80,14 +93,14 @@ def map_on_cores(function: Callable, *items: Iterable) -> Iterator:
     if len(calls) < 2:
         yield from (function(*call) for call in calls)
         return
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with one_core_each(cores()) as pool:
         yield from pool.map(lambda call: function(*call), calls)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made by a thread while the one before is used. What a thread draws from a generator of random
-    numbers must be drawn from it nowhere else meanwhile."""
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    """The same items, each made by a thread while the one before is used. What a thread draws from a generator of
+    random numbers must be drawn from it nowhere else meanwhile."""
+    with one_core_each(1) as pool:
         waiting = pool.submit(next, items, None)
         while (item := waiting.result()) is not None:
             waiting = pool.submit(next, items, None)

@@ -1,10 +1,14 @@
+import os
+import subprocess
+import sys
+
 """What makes a CPU fast leaves the results as they are."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from unistyle.devices import map_on_cores
+from unistyle.devices import ahead, map_on_cores
 from unistyle.restyle.cpu import use_onednn
 
 
@@ -30,3 +34,41 @@ def test_pointwise_convolutions_through_onednn_are_the_same():
         assert_close(layers(x), wanted)
     layers(x).sum().backward()  # with a gradient as before
     assert list(layers.state_dict()) == names
+
+
+def test_other_threads_compute_on_as_many_cores_as_before():
+    """In a fresh process: the number of a thread that has not asked for it is the last one that any has set."""
+    program = (
+        "import torch, threading\n"
+        "from unistyle.devices import ahead, map_on_cores\n"
+        "list(map_on_cores(lambda i: i, range(9)))\n"
+        "print(torch.get_num_threads())\n"
+        "later = threading.Thread(target=lambda: print(torch.get_num_threads()))\n"
+        "later.start(); later.join()\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["3", "3"], done.stderr
+
+
+def test_ahead_keeps_the_order_and_makes_one_item_at_a_time():
+    made = []
+
+    def items():
+        for i in range(4):
+            made.append(i)
+            yield i + 1
+
+    for count, item in enumerate(ahead(items()), start=1):
+        assert item == count
+        assert len(made) <= count + 1
+    assert list(ahead(iter([]))) == []
+
+
+def test_what_goes_wrong_ahead_is_raised_where_the_item_is_used():
+    def items():
+        yield 1
+        raise ValueError("the second")
+
+    with pytest.raises(ValueError, match="the second"):
+        list(ahead(items()))

@@ -6,14 +6,13 @@ otherwise the network finds it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unistyle.devices import cores
+from unistyle.devices import cores, one_core_each
 from unistyle.errors import ImageError, StyleError
 from unistyle.files.folders import MASK, SUFFIXES, folders_in, list_images, own_mask, same
 from unistyle.files.masks import usable_mask
@@ -189,7 +188,7 @@ def _read_all(
     asked = [(style, path) for style, paths in styles.items() for path in paths]
     # A single photo too has a thread to itself: several would give it a code that differs in the last bits from the
     # one that it has among others, and to the bank it would be another style.
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with one_core_each(cores()) as pool:
         yield from pool.map(read, *zip(*asked, strict=True))
 
 
