@@ -76,8 +76,8 @@ def cores() -> int:
 
 @contextmanager
 def one_core_each(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads, each of which computes on its own core alone. All others compute on as many cores as before: a thread that
-    asks for its number the first time takes the last one that any thread has set, so it is asked now, and set back."""
+    """Threads, each of which computes on its own core alone. All others compute on as many cores as before: a thread
+    that asks for its number the first time takes the last one that any has set, so it is asked now, and set back."""
     every = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
