@@ -4,9 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy.stats import wasserstein_distance
+from torch.testing import assert_close
 
+from unistyle.files.tensors import as_float
 from unistyle.maths.features import gram, periodic_energy
 from unistyle.network.encoder import EncoderConfig
+from unistyle.network.laying import Samples
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
 from unistyle.teachers.vgg import VGG19
 from unistyle.training.config import OptimizerConfig
@@ -213,6 +216,19 @@ def test_only_colours_inside_the_region_count():
     assert colours(image, left, style) < 0.02 < colours(image, None, style)
 
 
+def test_the_student_restyles_as_the_network_does():
+    network = UniStyleNetwork(
+        NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS)
+    ).eval()
+    tile = torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    item = batch() | dict(tile=tile, structure=torch.ones(1))
+    with torch.no_grad():
+        codes = network.encode_style(item["style"], item["style_region"])
+        samples = Samples(as_float(item["tile"])[:, None], item["structure"].float()[:, None])
+        wanted = network(item["photo"], codes, item["region"], samples=samples).image
+        assert_close(Student(network)(item)[0], wanted)
+
+
 def test_a_few_steps_bring_the_style_nearer(vgg_weights):
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -223,7 +239,7 @@ def test_a_few_steps_bring_the_style_nearer(vgg_weights):
     student, optimizer = Student(network).train(), make_optimizer(network, OptimizerConfig(lr=3e-3))
     values = []
     for _ in range(12):
-        style = style_terms(item, Seen(targets.vgg, student(item)[0].image), targets, 0.0)["style"]
+        style = style_terms(item, Seen(targets.vgg, student(item)[0]), targets, 0.0)["style"]
         optimizer.zero_grad()
         style.backward()
         optimizer.step()

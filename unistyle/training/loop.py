@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from unistyle.files.tensors import as_float
 from unistyle.network.encoder import Encoder
 from unistyle.network.laying import Samples
-from unistyle.network.model import Output, UniStyleNetwork
+from unistyle.network.model import UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
 
 
@@ -29,18 +29,22 @@ class Student(nn.Module):
 
     def forward(
         self, pairs: dict, masked: dict | None = None, rendered: dict | None = None
-    ) -> tuple[Output, Tensor | None, Tensor | None]:
-        """What the pairs become, the logits of the masked photos, and the pictures that the rendered pairs become."""
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What the pairs become, `b 3 s s` in [0, 1]; the logits of the masked photos; and what the rendered pairs
+        become."""
         logits = self.network.find(masked["photo"])[1] if masked else None
-        return self._restyled(pairs), logits, self._restyled(rendered).image if rendered else None
+        return self._restyled(pairs), logits, self._restyled(rendered) if rendered else None
 
-    def _restyled(self, pairs: dict) -> Output:
-        network = self.network
+    def _restyled(self, pairs: dict) -> Tensor:
+        network, photo = self.network, pairs["photo"]
         with torch.no_grad():
             features = network.encoder(pairs["style"], shallow=True)
         codes = network.stylizer.encode(features, pairs["style_region"])
         samples = Samples(as_float(pairs["tile"])[:, None], pairs["structure"].float()[:, None])
-        return network(pairs["photo"], codes, pairs["region"], samples=samples)
+        # A pass without the segmenter, for the regions are given.
+        return network.render(photo, network.encoder(photo, shallow=True), pairs["region"], codes, samples)[
+            -1
+        ]
 
 
 class Progress:
@@ -108,10 +112,8 @@ def averaged_network(averaged: AveragedModel) -> UniStyleNetwork:
 def moving_average(decay: float):
     """Exponential moving average of the weights that forgets the untrained ones: the decay grows to its value."""
 
-    @torch.no_grad()
     def update(averaged, current, count) -> None:
-        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, share)
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        get_ema_multi_avg_fn(now)(averaged, current, count)
 
     return update

@@ -46,8 +46,8 @@ class Trainer:
         """One batch of each -> the named terms of the objective, unweighted."""
         loss, teachers = self.config.loss, self.prepared.teachers
         with self.accelerator.autocast():
-            output, logits, drawn = self.prepared.student(pairs, masked, rendered)
-            image = output.image.float()
+            restyled, logits, drawn = self.prepared.student(pairs, masked, rendered)
+            image = restyled.float()
             seen, recognised = Seen(self.targets.vgg, image), teachers.object.term(image, pairs["photo"])
         terms = style_terms(pairs, seen, self.targets, loss.content_margin) | pixel_terms(pairs, image)
         terms["named"] = teachers.material.term(seen, pairs["region"], pairs["style_label"])

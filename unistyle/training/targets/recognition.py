@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from unistyle.files.fetching import fetching
 from unistyle.maths.features import moments
 from unistyle.maths.resizing import resize_regions
+from unistyle.network.encoder import fold_batch_norm
 from unistyle.teachers.classifier import fit_head
 from unistyle.teachers.vgg import VGG19
 
@@ -132,7 +133,8 @@ class ObjectTeacher(nn.Module):
         overlay = dict(file=str(weights)) if weights else None
         with fetching(f"the weights of {name}", "give --teachers.recogniser.weights FILE"):
             model: Any = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
-        self.model, about = model.eval(), model.pretrained_cfg
+        fold_batch_norm(model)
+        self.model, about = model.eval().to(memory_format=torch.channels_last), model.pretrained_cfg
         for key in ("mean", "std"):
             self.register_buffer(key, torch.tensor(about[key])[:, None, None], persistent=False)
         self.requires_grad_(False)
@@ -145,4 +147,5 @@ class ObjectTeacher(nn.Module):
         return (1 - (wanted * self._probabilities(image) + 1e-9).sqrt().sum(1)).mean()
 
     def _probabilities(self, image: Tensor) -> Tensor:
+        image = image.contiguous(memory_format=torch.channels_last)
         return self.model((image - self.mean) / self.std).float().softmax(1)
