@@ -1,8 +1,7 @@
 """Tensors at other sizes. A size is (height, width)."""
 
+import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -64,24 +63,30 @@ def part_of(
 ) -> Tensor:
     """Rows and columns (from, to) of `x` (b c h w) resized to `size`, bilinear or cubic, without computing the rest.
     The values are those of `F.interpolate`; beyond the border they repeat the border."""
-    if (rows, columns) == ((0, size[0]), (0, size[1])):
-        if tuple(x.shape[-2:]) == tuple(size):
-            return x
-        return F.interpolate(x.float(), size=list(size), mode="bicubic" if cubic else "bilinear")
+    if not cubic and (rows, columns) == ((0, size[0]), (0, size[1])):
+        return x if tuple(x.shape[-2:]) == tuple(size) else to_size(x.float(), size)
     for dim, (start, stop), side in ((-2, rows, size[0]), (-1, columns, size[1])):
         n = x.shape[dim]
         if n == side:
             x = x.index_select(dim, torch.arange(start, stop, device=x.device).clamp_max(n - 1))
             continue
-        at = (torch.arange(start, stop, device=x.device) + 0.5) * (n / side) - 0.5
-        first = at.floor()
-        shape = (-1, 1) if dim == -2 else (-1,)
-        parts = [
-            x.index_select(dim, (first + tap).long().clamp(0, n - 1)) * weight.reshape(shape)
-            for tap, weight in _taps(at - first, cubic)
-        ]
-        x = reduce(add, parts)
+        # What is needed of x, and one more on each side, whatever is rounded how.
+        low, high = (math.floor((at + 0.5) * n / side - 0.5) for at in (start, stop - 1))
+        low, high = max(0, min(low, n) - 3), min(n, high + 4)
+        taken = _taken(n, side, start, stop, cubic, x.device)[:, low:high]
+        x = x.narrow(dim, low, high - low).float()
+        with torch.autocast(x.device.type, enabled=False):  # values of a picture, not features
+            x = taken @ x if dim == -2 else x @ taken.mT
     return x
+
+
+def _taken(n: int, side: int, start: int, stop: int, cubic: bool, device: torch.device) -> Tensor:
+    """How much of each of n values is in each value from start to stop of `side` values, a matrix `stop - start, n`."""
+    at = (torch.arange(start, stop, device=device) + 0.5) * (n / side) - 0.5
+    first, taken = at.floor(), torch.zeros(stop - start, n, device=device)
+    for tap, weight in _taps(at - first, cubic):
+        taken.scatter_add_(1, (first + tap).long().clamp(0, n - 1)[:, None], weight[:, None])
+    return taken
 
 
 def _taps(t: Tensor, cubic: bool) -> list[tuple[int, Tensor]]:

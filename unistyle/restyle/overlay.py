@@ -37,16 +37,17 @@ def overlay(
     size = height, width = stack.rgb.shape[-2:]
     image, alpha = torch.empty_like(stack.rgb), torch.empty_like(stack.rgb[:, :1])
     weights = _weights(stack, small, done.regions)
+    sharper = small.shape != stack.rgb.shape  # than the network saw it, so that what it changed is enlarged
+    own = _float(done.image) - as_float(small) if sharper else done.image
 
     def lay(top: int) -> None:
         rows, columns = (top, min(top + step, height)), (0, width)
         here = slice(*rows)
         photo = as_float(stack.rgb[..., here, :])
         alpha[..., here, :] = as_bytes(weights(photo, rows, columns))
-        restyled = part_of(done.image, size, rows, columns, cubic=True).float()
-        restyled = restyled / 255 if done.image.dtype == torch.uint8 else restyled
-        if small.shape != stack.rgb.shape:  # the photo is sharper than the network saw it
-            restyled = restyled + photo - part_of(small, size, rows, columns, cubic=True).float() / 255
+        restyled = _float(part_of(own, size, rows, columns, cubic=True))
+        if sharper:
+            restyled = photo + restyled
         if done.laid:
             restyled = done.laid.over(restyled, size, rows, columns)
         # Of 8 bits, so that the photo is untouched wherever the mask that is returned is 0.
@@ -57,6 +58,11 @@ def overlay(
     for _ in run(lay, range(0, height, step)):
         pass
     return image, alpha
+
+
+def _float(image: Tensor) -> Tensor:
+    """A picture, uint8 or float, in [0, 1]."""
+    return as_float(image) if image.dtype == torch.uint8 else image.float()
 
 
 def at_full_size(stack: Stack, small: Tensor, region: Tensor, run: Map = map, band: int = BAND) -> Tensor:
