@@ -53,5 +53,13 @@ def test_the_curves_of_the_three_trainings(warmup, start, floor):
         assert rate == pytest.approx(min(1.0, (step + 1) / warmup) * cosine, rel=1e-12)
 
 
+def test_a_run_that_goes_on_warms_up_again_and_is_then_where_it_was():
+    whole, rest = (rates(lambda o: warm_cosine(o, 60, 5, 5, 0.05, begin), 60 - begin) for begin in (0, 20))  # noqa: B023
+    assert rest[5:] == [pytest.approx(rate) for rate in whole[25:]]
+    assert [rate for (rate,) in rest[:5]] == pytest.approx(
+        [rate * (step + 1) / 5 for step, (rate,) in enumerate(whole[20:25])]
+    )
+
+
 def test_a_run_that_is_shorter_than_its_warm_up_stays_finite():
     assert all(0 < rate <= 1 for (rate,) in rates(lambda o: warm_cosine(o, 3, 10, start=10), 3))

@@ -73,6 +73,8 @@ def test_masks_without_a_boundary_are_refused_for_calibration(photos, tmp_path):
         ({"teachers.vgg": "nowhere.safetensors"}, "no VGG-19 weights at nowhere.safetensors"),
         ({"optimizer.batch": 0}, "batch is 0; wanted a whole number from 1 up"),
         ({"preview_every": 0}, "preview_every is 0"),
+        ({"optimizer.begin": 1}, "optimizer.begin is 1; wanted a number from 0 to 0"),
+        ({"optimizer.begin": 1, "optimizer.steps": 3}, "there is no start; give --start"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_any_work(recipe, tmp_path, capsys, settings, message):

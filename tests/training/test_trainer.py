@@ -146,6 +146,19 @@ def test_the_encoder_settles_half_way_to_where_it_began(recipe, tmp_path):
         torch.testing.assert_close(value, (mean[name] + began[name]) / 2)
 
 
+def test_a_run_goes_on_elsewhere_from_what_another_one_kept(recipe, tmp_path):
+    assert train.main(recipe(2, keep_every=1)) == 0
+    kept = sorted((tmp_path / "run/checkpoints").iterdir())
+    assert [path.name for path in kept] == ["000001.safetensors", "000002.safetensors"]
+    assert load_checkpoint(kept[0]).notes["steps"] == 1
+    wanted = list(begun(recipe, 2, out=tmp_path / "whole").batches())[1]
+    other = begun(recipe, 2, start=kept[0], out=tmp_path / "other", **{"optimizer.begin": 1})
+    (batches,) = other.batches()
+    assert torch.equal(batches[0]["photo"], wanted[0]["photo"])
+    other.run()
+    assert other.prepared.progress.step == 2
+
+
 def test_masks_that_are_missing_come_from_the_saliency_teacher(recipe, tmp_path):
     steps = {f"teachers.{part}.{key}": value for part in ("objects", "adapt")
              for key, value in (("steps", 1), ("batch_size", 2), ("size", 64))}  # fmt: skip

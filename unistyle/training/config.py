@@ -119,6 +119,8 @@ class OptimizerConfig:
 
     steps: int = 6000
     """Steps of the optimizer in all."""
+    begin: int = 0
+    """How many of them are done already. A run whose state is lost goes on, with `start`, from what it kept."""
     batch: int = 4
     """Pairs for each process and step."""
     lr: float = 1e-3
@@ -187,6 +189,9 @@ class TrainConfig:
     """Minutes between two states that are saved."""
     preview_every: int = 200
     """Steps between two previews."""
+    keep_every: int = 2000
+    """Steps between two checkpoints, without styles, that are kept in the run's folder, to find the best of them or to
+    go on from one elsewhere (`start` and `optimizer.begin`)."""
     cache_gb: float = 8
     """GiB of memory for what VGG-19 says of crops and styles, which is most of a step's cost."""
     seed: int = 0

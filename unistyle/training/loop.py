@@ -50,8 +50,8 @@ class Student(nn.Module):
 class Progress:
     """How far training has come; saved and restored with the rest of the state."""
 
-    def __init__(self):
-        self.step = 0
+    def __init__(self, step: int = 0):
+        self.step = step
 
     def state_dict(self) -> dict:
         return {"step": self.step}

@@ -120,8 +120,9 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     """Everything before the first step. Raises ValueError or OSError for what cannot be used, before any work starts:
     settings, folders, masks, weights, the folder of another run. A photo that cannot be read is named and left out.
     The resolved settings are saved as `config.json` in the run's folder, and what it learns from as `photos.json`."""
-    check_counts(config, "exemplars", "preview_every")
+    check_counts(config, "exemplars", "preview_every", "keep_every")
     check_counts(config.optimizer, "batch", "accumulate", "segment_every", "render_every")
+    _check_begin(config)
     _check_crops(config.data)
     checkpoint_file(config.checkpoint)
     set_seed(config.seed)
@@ -153,6 +154,19 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     return _ready(config, accelerator, photos, vgg, teachers, gatys, network, [pairs, masked, rendered])
 
 
+def _check_begin(config: TrainConfig) -> None:
+    """Raises ValueError for a number of steps done that cannot be."""
+    opt = config.optimizer
+    if not 0 <= opt.begin < opt.steps:
+        raise ValueError(
+            f"optimizer.begin is {opt.begin}; wanted a number from 0 to {opt.steps - 1}, of all steps"
+        )
+    if opt.begin and not config.start:
+        raise ValueError(
+            f"optimizer.begin is {opt.begin}, and there is no start; give --start, what a run kept after that step"
+        )
+
+
 def _check_crops(data: DataConfig) -> None:
     """Raises ValueError for crops that the network cannot take, and for a share that is none."""
     if not 0 <= data.small <= 1:
@@ -180,9 +194,9 @@ def _ready(
     network.to(accelerator.device).to(memory_format=torch.channels_last)
     network.encoder.requires_grad_(opt.encoder_lr > 0)
     optimizer = make_optimizer(network, opt)
-    schedule = warm_cosine(optimizer, opt.steps, opt.warmup, start=opt.warmup, floor=0.05)
+    schedule = warm_cosine(optimizer, opt.steps, opt.warmup, opt.warmup, floor=0.05, begin=opt.begin)
     averaged = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
-    progress = Progress()
+    progress = Progress(opt.begin)
     loader = partial(DataLoader, batch_size=opt.batch, num_workers=config.data.workers, shuffle=False)
     student, optimizer, *loaders = accelerator.prepare(Student(network), optimizer, *map(loader, drawn))
     accelerator.register_for_checkpointing(schedule, averaged, progress)
@@ -250,7 +264,7 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
 
 def first_encoder(config: TrainConfig) -> Encoder | None:
     """The encoder that the run begins with; None where it knows nothing yet."""
-    if config.start:
+    if config.start and not config.optimizer.begin:
         return load_checkpoint(config.start).network.encoder
     return Encoder(config.encoder) if config.encoder.pretrained else None
 

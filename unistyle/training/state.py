@@ -20,7 +20,7 @@ STATES = ("state", "state.old")  # a kill between the two renames leaves the old
 # after its last step. Where photos are does not matter either, but what they show: they are compared by content.
 FREE = {
     *("out", "checkpoint", "terms", "exemplars", "segmenter", "synthesise"),
-    *("save_minutes", "preview_every", "cache_gb", "data.workers"),
+    *("save_minutes", "preview_every", "keep_every", "cache_gb", "data.workers"),
     *("data.photos", "data.split", "data.contents", "data.styles", "data.objects", "data.masks"),
     "data.reliefs",
     *("data.annotated", "data.calibrate", "teachers.gatys_cache", "teachers.saliency_cache", "teachers.vgg"),

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from unistyle.checkpoint.checkpoint import save_checkpoint
+from unistyle.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from unistyle.files.atomic import atomic
 from unistyle.files.tensors import to_pil
+from unistyle.styles.bank import StyleBank
 from unistyle.training import state
 from unistyle.training.config import TrainConfig
 from unistyle.training.finish import release
@@ -114,6 +115,7 @@ class Trainer:
                 means.step()
                 if writer:
                     self._show(writer, means, batches[0])
+                    self._keep()
                 if self._due(saved):
                     state.save(self.accelerator, self.out)
                     saved = time.monotonic()
@@ -135,6 +137,16 @@ class Trainer:
         """Whether it is time to save; the main process decides for all."""
         late = torch.tensor([float(time.monotonic() - saved > 60 * self.config.save_minutes)])
         return bool(self.accelerator.reduce(late.to(self.accelerator.device), "max").item())
+
+    def _keep(self) -> None:
+        """Now and then, the averaged weights as a checkpoint without styles."""
+        step = self.prepared.progress.step
+        if step % self.config.keep_every == 0:
+            network = averaged_network(self.prepared.averaged)
+            none = StyleBank((), torch.zeros(0, network.stylizer.code_size))
+            notes = {"steps": step} | ({"terms": self.config.terms} if self.config.terms else {})
+            file = self.out / "checkpoints" / f"{step:06d}.safetensors"
+            save_checkpoint(file, Checkpoint(network, none, notes))
 
     def _show(self, writer: SummaryWriter, means: Means, pairs: dict) -> None:
         """Every ten steps the means, and now and then a preview, in the log and as a picture."""
