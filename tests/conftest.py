@@ -75,7 +75,7 @@ def photos(tmp_path_factory):
 def recipe(photos, vgg_weights, tmp_path):
     """Command-line settings of a run of seconds."""
     data = dict(photos=photos / "materials/image", masks=photos / "materials/mask", objects=photos / "objects",
-                annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt",
+                annotated=photos / "materials/mask", calibrate=tmp_path / "val.txt", samples=tmp_path / "samples",
                 crops="[32, 48]", small=0, style_size="[32, 48]", photo_sizes="[[32, 48], [64, 64]]")  # fmt: skip
     (tmp_path / "val.txt").write_text("wool/1\nbrick/2\n")
     settings = {f"data.{k}": v for k, v in data.items()} | {

@@ -3,18 +3,22 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from unistyle.commands import train
 from unistyle.data import labelled
+from unistyle.data.labelled import LabelledPhoto
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import EncoderConfig
 from unistyle.network.model import NetworkConfig, UniStyleNetwork
+from unistyle.styles.swatches import TILE
 from unistyle.training.config import DataConfig, OptimizerConfig
 from unistyle.training.loop import make_optimizer
 from unistyle.training.preparation import annotated_photos, make_accelerator, prepare
+from unistyle.training.targets.samples import style_sample
 
 MATERIALS = ("brick", "wool")  # as in conftest
 
@@ -148,3 +152,20 @@ def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides, s
 def test_a_share_of_small_crops_that_is_none_is_refused(recipe, capsys):
     assert train.main(recipe(1, **{"data.small": 1.5})) == 2
     assert "data.small is 1.5; wanted a share of the steps, from 0 to 1" in capsys.readouterr().err
+
+
+def test_samples_of_style_photos_are_kept_on_disk(tmp_path, monkeypatch):
+    texture, none = (LabelledPhoto(tmp_path / f"{name}.png") for name in ("texture", "none"))
+    for photo, seed in ((texture, 0), (none, 1)):
+        pixels = np.random.default_rng(seed).integers(256, size=(90, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photo.path)
+    folder = tmp_path / "samples"
+    made = style_sample(folder, texture)
+    assert made.shape == (3, TILE, TILE)
+    style_sample.cache_clear()  # another run
+    with monkeypatch.context() as patch:
+        patch.setattr("unistyle.styles.samples.sample_of", lambda *picture: None)
+        assert torch.equal(style_sample(folder, texture), made)
+        assert style_sample(folder, none) is None  # and that is kept too
+    style_sample.cache_clear()
+    assert style_sample(folder, none) is None

@@ -32,6 +32,8 @@ class DataConfig:
     calibrate: str | None = None
     """File with one line MATERIAL/STEM for each photo whose annotated mask sets the thresholds. Without it, that of the
     main object is 0.5."""
+    samples: str = "cache/samples"
+    """Folder where the samples of style photos are kept."""
     laid: float = 0.85
     """How often the sample of a style of the materials is laid, from 0 to 1. Otherwise the stylizer is by itself."""
     crops: list[int] = field(default_factory=lambda: [192, 192, 288])

@@ -4,7 +4,8 @@ Style and content are compared in VGG-19 (Gatys et al., "Image Style Transfer Us
 Every term is a mean over the batch, of the order of 1 when training starts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -30,8 +31,14 @@ class VGGTargets:
     bytes are kept; what is beyond is computed again.
     """
 
-    def __init__(self, vgg: VGG19, limit: float):
-        self.vgg, self.limit, self.used = vgg, limit, 0
+    def __init__(
+        self,
+        vgg: VGG19,
+        limit: float,
+        precision: Callable[[], AbstractContextManager] = nullcontext,
+    ):
+        """precision: that in which VGG-19 sees them, as `Accelerator.autocast` gives it."""
+        self.vgg, self.limit, self.used, self.precision = vgg, limit, 0, precision
         self.kept: dict[tuple[str, str], list[Tensor]] = {}
 
     @torch.no_grad()
@@ -40,7 +47,9 @@ class VGGTargets:
         missing = [i for i, key in enumerate(keys) if (kind, key) not in self.kept]
         fresh = {}
         if missing:
-            parts = describe(self.vgg(images[missing]), regions[missing])
+            with self.precision():
+                features = self.vgg(images[missing])
+            parts = describe(features, regions[missing])
             for row, i in enumerate(missing):
                 fresh[kind, keys[i]] = [part[row] for part in parts]
         found = [fresh.get((kind, key)) or self.kept[kind, key] for key in keys]

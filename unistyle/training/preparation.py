@@ -6,7 +6,7 @@ Each folder is searched once, and what cannot be used is named before any work s
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +29,12 @@ from unistyle.data.labelled import (
     object_photos,
 )
 from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
-from unistyle.data.views import fit, load, unreadable, without
-from unistyle.files.tensors import to_tensor
+from unistyle.data.views import fit, unreadable, without
 from unistyle.maths.masks import has_boundary
-from unistyle.maths.resizing import within
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import Encoder
 from unistyle.network.model import SMALLEST, NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
-from unistyle.styles.codes import STYLE_SIZE
-from unistyle.styles.samples import sample_of
 from unistyle.styles.swatches import TILE
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
@@ -49,6 +45,7 @@ from unistyle.training.loop import Progress, Student, make_optimizer, moving_ave
 from unistyle.training.targets.gatys import gatys_results
 from unistyle.training.targets.recognition import MaterialTeacher, ObjectTeacher
 from unistyle.training.targets.rendering import RenderedPairs
+from unistyle.training.targets.samples import style_sample
 
 
 @dataclass(frozen=True)
@@ -288,15 +285,8 @@ def make_pairs(config: TrainConfig, photos: Photos, length: int) -> StylePairs:
     """`length` pairs of a crop and a style photo."""
     fixed = FixedPairs(config.teachers.gatys_pairs, config.teachers.gatys_share)
     sources = PairPhotos(photos.own + photos.contents, photos.own, photos.styles)
-    samples = StyleSamples(style_sample, TILE, config.data.laid)
+    samples = StyleSamples(partial(style_sample, Path(config.data.samples)), TILE, config.data.laid)
     return StylePairs(sources, config.data, length, config.seed, fixed, samples, config.optimizer.batch)
-
-
-@lru_cache(maxsize=4000)
-def style_sample(photo: LabelledPhoto) -> Tensor | None:
-    """The sample of a style photo inside its mask, seen as when a style is added, and kept in memory."""
-    image, mask = (to_tensor(x)[None] for x in load(photo))
-    return sample_of(*(within(x, STYLE_SIZE) for x in (image, mask)))
 
 
 def material_teacher(

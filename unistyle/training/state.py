@@ -22,6 +22,7 @@ FREE = {
     *("out", "checkpoint", "terms", "exemplars", "segmenter", "synthesise"),
     *("save_minutes", "preview_every", "keep_every", "cache_gb", "data.workers"),
     *("data.photos", "data.split", "data.contents", "data.styles", "data.objects", "data.masks"),
+    "data.samples",
     "data.reliefs",
     *("data.annotated", "data.calibrate", "teachers.gatys_cache", "teachers.saliency_cache", "teachers.vgg"),
     *("encoder.weights", "teachers.recogniser.weights"),

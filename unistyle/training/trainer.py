@@ -167,7 +167,8 @@ def train(config: TrainConfig) -> Run:
     not finite any more."""
     accelerator = make_accelerator(config.optimizer)
     run = prepare(config, accelerator)
-    averaged = Trainer(run, VGGTargets(run.vgg, config.cache_gb * 2**30)).run()
+    targets = VGGTargets(run.vgg, config.cache_gb * 2**30, accelerator.autocast)
+    averaged = Trainer(run, targets).run()
     if accelerator.is_main_process:
         save_checkpoint(config.checkpoint, release(averaged_network(averaged), run))
     accelerator.end_training()
