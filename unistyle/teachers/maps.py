@@ -3,7 +3,6 @@
 Maps and masks are `b 1 h w` in [0, 1] at the size of the photos; labels are `b`, indices of classes.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import torch
@@ -89,7 +88,8 @@ def refine(photos: Tensor, masks: Tensor, sure: float = 0.05, side: int = 96, be
 
     Source: Grady, "Random Walks for Image Segmentation", by scikit-image's `random_walker` at short side `side`
     px; `sure`: values closer than this to 0 or 1 are seeds; `beta`: how much an edge of the photo holds the walk
-    back. The mean keeps what the mask was in doubt about soft. A mask without seeds of both kinds stays as it is.
+    back. The mean keeps what the mask was in doubt about soft. A mask without seeds of both kinds, or without
+    doubt, stays as it is.
     """
     return torch.stack([_walk(p, m, sure, side, beta) for p, m in zip(photos, masks, strict=True)])
 
@@ -98,12 +98,11 @@ def _walk(photo: Tensor, mask: Tensor, sure: float, side: int, beta: float) -> T
     guide = rearrange(short_side(photo[None], side), "1 c h w -> h w c").double().cpu().numpy()
     prior = to_size(mask[None], guide.shape[:2], antialias=True)[0, 0]
     seeds = ((prior > 1 - sure).int() + 2 * (prior < sure).int()).cpu().numpy()
-    if not ((seeds == 1).any() and (seeds == 2).any()):
+    if not all((seeds == kind).any() for kind in (0, 1, 2)):  # or nothing is in doubt
         return mask
-    with warnings.catch_warnings():  # an iterative solution may leave [0, 1] by its tolerance; clamped below
-        warnings.simplefilter("ignore", UserWarning)
-        walk = random_walker(
-            guide, seeds, beta=beta, mode="cg_j", tol=1e-3, return_full_prob=True, channel_axis=-1
-        )
+    # An iterative solution may leave [0, 1] by its tolerance, of which skimage would warn; it is clamped below.
+    walk = random_walker(
+        guide, seeds, beta=beta, mode="cg_j", tol=1e-3, return_full_prob=True, channel_axis=-1, prob_tol=1
+    )
     walked = torch.as_tensor(walk[0], dtype=mask.dtype, device=mask.device)[None, None]
     return 0.5 * (mask + to_size(walked, mask.shape[-2:])[0].clamp(0, 1))
