@@ -70,7 +70,7 @@ def part_of(
         if n == side:
             x = x.index_select(dim, torch.arange(start, stop, device=x.device).clamp_max(n - 1))
             continue
-        # What is needed of x, and one more on each side, whatever is rounded how.
+        # What is needed of x and somewhat more, whatever is rounded how.
         low, high = (math.floor((at + 0.5) * n / side - 0.5) for at in (start, stop - 1))
         low, high = max(0, min(low, n) - 3), min(n, high + 4)
         taken = _taken(n, side, start, stop, cubic, x.device)[:, low:high]

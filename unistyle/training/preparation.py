@@ -260,7 +260,7 @@ def make_network(config: TrainConfig, materials: tuple[str, ...]) -> UniStyleNet
 
 
 def first_encoder(config: TrainConfig) -> Encoder | None:
-    """The encoder that the run begins with; None where it knows nothing yet."""
+    """The encoder that the run, or the one that it goes on from, began with; None where it knew nothing."""
     if config.start and not config.optimizer.begin:
         return load_checkpoint(config.start).network.encoder
     return Encoder(config.encoder) if config.encoder.pretrained else None

@@ -16,7 +16,7 @@ from unistyle.styles import quilting, samples
 from unistyle.styles.codes import STYLE_SIZE
 from unistyle.styles.swatches import TILE
 
-CODE = [Path(str(module.__file__)) for module in (quilting, samples)]  # that decides what a sample is
+CODE = [file_digest(str(module.__file__)) for module in (quilting, samples)]  # that decides what a sample is
 
 
 @lru_cache(maxsize=4000)
@@ -30,7 +30,6 @@ def style_sample(folder: Path, photo: LabelledPhoto) -> Tensor | None:
         tile = samples.sample_of(*(within(x, STYLE_SIZE) for x in (image, mask)))
         return {} if tile is None else {"tile": tile.contiguous()}
 
-    files = [file_digest(path) for path in (photo.path, photo.mask, *CODE) if path]
-    return kept(folder / f"{digest(files, TILE, STYLE_SIZE)}.safetensors", make, save_file, load_file).get(
-        "tile"
-    )
+    files = [file_digest(path) for path in (photo.path, photo.mask) if path]
+    path = folder / f"{digest(files, CODE, TILE, STYLE_SIZE)}.safetensors"
+    return kept(path, make, save_file, load_file).get("tile")
