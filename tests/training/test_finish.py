@@ -29,14 +29,14 @@ def test_exemplars_are_those_whose_results_show_the_material_and_differ(network,
         shown = 0.0 if len(asked) - 1 in (5, 11, 17) else -3.0
         return torch.tensor([[-1.0, shown]] * 2)
 
-    chosen, swatches = shown_photos(network, photos, 2, contents, judge, 1)
+    chosen, swatches = shown_photos(network, photos, 2, contents, judge, 1, lambda photo: None)
     rows = [photos.index(photo) for photo in chosen]
     assert len(asked) == 24
     assert len(set(rows)) == 2
     assert set(rows) < {5, 11, 17}
     assert not torch.equal(*(swatch.codes for swatch in swatches))
     assert (asked[0] - asked[1]).abs().max() > 0  # each was tried
-    assert shown_photos(network, photos[:2], 2, contents, judge, 1)[0] == photos[:2]
+    assert shown_photos(network, photos[:2], 2, contents, judge, 1, lambda photo: None)[0] == photos[:2]
 
 
 def test_a_style_is_tried_on_photos_of_other_materials(tmp_path):

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from unistyle.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from unistyle.commands.arguments import argument, checkpoint_out, whole_number
+from unistyle.devices import pick_device
 from unistyle.errors import ImageError, StyleError
 from unistyle.files.folders import list_images
 from unistyle.files.photos import read_image
@@ -41,6 +42,8 @@ class Samples:
     """Photos STYLE/EXEMPLAR.*, such as those that the exemplars were made from."""
     vgg: Path | None = argument(None, metavar="FILE")
     """Weights of VGG-19 as safetensors. Without it they come from the hub."""
+    device: str = argument("auto", metavar="NAME")
+    """auto, cpu, cuda, cuda:1 or mps, for what is to be synthesised."""
     iterations: int = argument(60, type=whole_number(1), metavar="N")
     """Of the optimisation, at each of three sizes."""
 
@@ -92,11 +95,11 @@ def _synthesise_missing(settings: Samples, folder: Path, network: UniStyleNetwor
     from unistyle.teachers.synthesis import synthesise
     from unistyle.teachers.vgg import read_vgg
 
-    vgg = read_vgg(settings.vgg)
+    vgg = read_vgg(settings.vgg).to(device := pick_device(settings.device))
     for style, name in tqdm(missing, desc="samples"):
         exemplar = read_exemplar(network, style, photos[style, name])
         if (picture := rectangle_of(exemplar.image, exemplar.region)) is None:
             tqdm.write(f"{style}/{name}: its region has no rectangle that shows a texture; no sample")
             continue
-        tile = synthesise(vgg, picture, TILE, iterations=settings.iterations)
-        save_png(to_pil(tile[0]), settings.samples / style / f"{name}.png")
+        tile = synthesise(vgg, picture.to(device), TILE, iterations=settings.iterations)
+        save_png(to_pil(tile[0].cpu()), settings.samples / style / f"{name}.png")

@@ -128,8 +128,9 @@ class StylePairs(Dataset):
 
     def side(self, index: int) -> int:
         """Side in pixels of an item's crop."""
-        side = self.config.crops[index // self.batch % len(self.config.crops)]
-        return smaller(side) if index < self.config.small * self.length else side
+        number = index // self.batch  # all of a batch are of one size
+        side = self.config.crops[number % len(self.config.crops)]
+        return smaller(side) if number < self.config.small * (self.length // self.batch) else side
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 2, index])

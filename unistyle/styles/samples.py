@@ -20,19 +20,28 @@ DARKEST = 0.05  # luminance of the light, in [0, 1], at least
 RELIGHT = 2.0  # a place is made lighter or darker by this factor at most
 
 
-@torch.inference_mode()
 def swatch_of(
     network: UniStyleNetwork, photo: Photo | Image.Image, mask: Image.Image | None = None
 ) -> Swatches:
     """The one swatch of a style photo, seen as in `style_view`, by default inside the region that the segmenter
     finds; on the CPU."""
+    code, image, region = read_style(network, photo, mask)
+    return swatch(code, sample_of(image, region))
+
+
+@torch.inference_mode()
+def read_style(
+    network: UniStyleNetwork, photo: Photo | Image.Image, mask: Image.Image | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same but for the sample: its code `1 d`, on the CPU, and what that is of, the picture `1 3 h w` in [0, 1] and
+    the style's region `1 1 h w`."""
     device = next(network.parameters()).device
     image, region = style_view(photo, mask)
     image, region = image.to(device), None if region is None else region.to(device)
     if region is None:
         region = network.style_region(network.find(image)[1])
     code = network.encode_style(image, region)[0].float().cpu().clone()
-    return swatch(code, sample_of(image, resize_regions(region.float(), image.shape[-2:])))
+    return code, image, resize_regions(region.float(), image.shape[-2:])
 
 
 def swatch(code: Tensor, tile: Tensor | None) -> Swatches:

@@ -53,7 +53,7 @@ def synthesise(
     wrapped, mirrored = padded(vgg, "circular"), padded(vgg, "reflect")
     noise = torch.Generator().manual_seed(seed)
     mean, std = picture.mean((2, 3), keepdim=True), picture.std((2, 3), keepdim=True)
-    tile = (mean + std * torch.randn(1, 3, *[side >> (SIZES - 1)] * 2, generator=noise)).clamp(0, 1)
+    tile = (mean + std * torch.randn(1, 3, *[side >> (SIZES - 1)] * 2, generator=noise).to(std)).clamp(0, 1)
     for level in reversed(range(SIZES)):
         factors = [2**i for i in range(level, SIZES) if min(picture.shape[-2:]) >> i >= SEEN]
         views = [_reduced(picture, factor) for factor in factors or [1]]
@@ -61,7 +61,11 @@ def synthesise(
             targets = [{name: _statistics(f) for name, f in mirrored(view).items()} for view in views]
         tile = _resized(tile, side >> level)
         tile = _fit(
-            wrapped, tile + 0.05 * torch.randn(tile.shape, generator=noise), targets, iterations, progress
+            wrapped,
+            tile + 0.05 * torch.randn(tile.shape, generator=noise).to(tile),
+            targets,
+            iterations,
+            progress,
         )
     return tile.clamp(0, 1)
 

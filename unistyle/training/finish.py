@@ -24,22 +24,29 @@ from unistyle.network.model import UniStyleNetwork
 from unistyle.styles.bank import StyleBank
 from unistyle.styles.choice import choose, pick
 from unistyle.styles.exemplars import bank_of, exemplar_names, read_exemplars
-from unistyle.styles.samples import swatch_of
+from unistyle.styles.samples import read_style, swatch
 from unistyle.styles.swatches import Swatches, together
 from unistyle.teachers.classifier import train_classifier
 from unistyle.training.preparation import Run
 from unistyle.training.targets.recognition import Seen
+from unistyle.training.targets.samples import style_samples
 
 SHOWN = 0.2  # share of the frame that a material must cover for the photo to be an exemplar of it
 EIGHTH = 8  # of the photos of a material, one in so many may be an exemplar
 CONTENTS = 4  # photos that each is tried on
 Judge = Callable[[Tensor, Tensor], Tensor]  # pictures `b 3 h w` and regions `b 1 h w` -> `b m`
+Sample = Callable[[LabelledPhoto], Tensor | None]  # as of StyleSamples
 
 
 @torch.inference_mode()
 def foreground(network: UniStyleNetwork, image: Tensor) -> Tensor:
-    """Probability `h w` that each pixel of a photo `3 h w` belongs to the main object."""
-    return to_size(network.main_odds(network.find(image[None])[1]), image.shape[-2:])[0, 0].sigmoid()
+    """Probability `h w` that each pixel of a photo `3 h w` belongs to the main object, on the CPU."""
+    logits = network.find(image[None].to(_device(network)))[1]
+    return to_size(network.main_odds(logits), image.shape[-2:])[0, 0].sigmoid().cpu()
+
+
+def _device(network: UniStyleNetwork) -> torch.device:
+    return next(network.parameters()).device
 
 
 def calibrate(
@@ -59,6 +66,7 @@ def shown_photos(
     contents: tuple[Tensor, Tensor],
     judge: Judge,
     label: int,
+    sample: Sample,
     seed: int = 0,
 ) -> tuple[list[LabelledPhoto], list[Swatches]]:
     """`count` photos of a material (a row of the vocabulary, `label`) that stand for its variety, by the moments of
@@ -67,9 +75,10 @@ def shown_photos(
     Eligible is the eighth in whose results the material shows best. What a photo shows says little about that: the
     segmenter is no surer of those that work than of the others (docs/trials.md).
 
-    contents: pictures `n 3 h w` and the regions `n 1 h w` of them that are restyled. judge: see `two_judges`.
+    contents: pictures `n 3 h w` and the regions `n 1 h w` of them that are restyled. judge: see `two_judges`. sample:
+    of a style photo.
     """
-    swatches = [_swatch(network, photo) for photo in tqdm(photos, desc="exemplars")]
+    swatches = [_swatch(network, photo, sample) for photo in tqdm(photos, desc="exemplars")]
     if len(photos) <= count:
         return list(photos), swatches
     regions = contents[1]
@@ -84,11 +93,13 @@ def shown_photos(
 
 def _restyled(network: UniStyleNetwork, style: Swatches, images: Tensor, regions: Tensor) -> Tensor:
     """Regions of pictures in a style, `n 3 h w`."""
+    device = _device(network)
     codes, tiles, structure = (
-        repeat(part, "1 ... -> n 1 ...", n=len(images))
+        repeat(part.to(device), "1 ... -> n 1 ...", n=len(images))
         for part in (style.codes, as_float(style.tiles), style.structure)
     )
-    return network(images, codes, regions, samples=Samples(tiles, structure)).image
+    samples = Samples(tiles, structure)
+    return network(images.to(device), codes, regions.to(device), samples=samples).image
 
 
 def other_photos(photos: Sequence[LabelledPhoto], label: int, seed: int = 0) -> list[LabelledPhoto]:
@@ -104,7 +115,7 @@ def other_photos(photos: Sequence[LabelledPhoto], label: int, seed: int = 0) -> 
 def build_bank(network: UniStyleNetwork, run: Run) -> StyleBank:
     """Exemplars of every material, from the photos of the training and the teacher's masks."""
     photos, config = run.photos.own, run.config
-    size, seed = config.data.style_size, config.seed
+    size, seed, sample = config.data.style_size, config.seed, style_samples(config.data).of
     judge = two_judges(run, network.config.materials)
     names, swatches = [], []
     for label, name in enumerate(network.config.materials):
@@ -112,7 +123,9 @@ def build_bank(network: UniStyleNetwork, run: Run) -> StyleBank:
         large = [photo for photo in own if fit(photo, size)[1].mean() >= SHOWN] or own
         tried = [fit(photo, size) for photo in other_photos(photos, label, seed)]
         images, regions = (torch.stack(part) for part in zip(*tried, strict=True))
-        chosen, found = shown_photos(network, large, config.exemplars, (images, regions), judge, label, seed)
+        chosen, found = shown_photos(
+            network, large, config.exemplars, (images, regions), judge, label, sample, seed
+        )
         names += [(name, photo.path) for photo in chosen]
         swatches += found
     return StyleBank.of(exemplar_names(names), together(swatches))
@@ -135,23 +148,26 @@ def two_judges(run: Run, materials: Sequence[str]) -> Judge:
     return judge
 
 
-def _swatch(network: UniStyleNetwork, photo: LabelledPhoto) -> Swatches:
-    """The swatch of a photo in its mask, from their files; a mask may have been kept smaller than its photo."""
+def _swatch(network: UniStyleNetwork, photo: LabelledPhoto, sample: Sample) -> Swatches:
+    """The swatch of a photo in its mask, from their files; a mask may have been kept smaller than its photo. The sample
+    is the one that was laid in training, because it takes longer to make than all else here."""
     image = read_image(photo.path)
-    return swatch_of(network, image, read_mask(photo.mask).resize(image.size) if photo.mask else None)
+    mask = read_mask(photo.mask).resize(image.size) if photo.mask else None
+    return swatch(read_style(network, image, mask)[0], sample(photo))
 
 
 def release(network: UniStyleNetwork, run: Run) -> Checkpoint:
     """The finished checkpoint of a run, of its weights: the bank built from the photos of the materials, and the
     threshold calibrated on annotated photos, where there are any."""
     config, annotated = run.config, run.photos.annotated
-    network.cpu().eval()
+    network.eval()
     notes: dict = {"steps": config.optimizer.steps} | ({"terms": config.terms} if config.terms else {})
     if annotated:
         threshold, score = calibrate(network, annotated, config.data.photo_sizes[-1])
         network.config = replace(network.config, threshold=threshold)
         notes |= {"calibration mean IU": round(score, 4)}
-    return Checkpoint(network, build_bank(network, run), notes)
+    bank = build_bank(network, run)
+    return Checkpoint(network.cpu(), bank, notes)
 
 
 def join_styles(

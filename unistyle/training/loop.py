@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from unistyle.files.tensors import as_float
@@ -13,6 +13,8 @@ from unistyle.network.encoder import Encoder
 from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
+
+READ = 10  # steps between two readings of what they gave
 
 
 class Student(nn.Module):
@@ -66,17 +68,19 @@ class Means:
     def __init__(self, bar: tqdm, shown: Collection[str] | None = None):
         """shown: the terms on the bar; None shows all."""
         self.bar, self.shown = bar, shown
-        self.values: dict[str, float] = {}
+        self.values: dict[str, Tensor] = {}
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """The values of one batch: a twentieth of the new means."""
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """The values of one batch: a twentieth of the new means. A value that is not finite stays in them."""
         for name, value in values.items():
-            self.values[name] = 0.95 * self.values.get(name, value) + 0.05 * value
+            value = value.detach()
+            self.values[name] = torch.lerp(self.values.get(name, value), value, 0.05)
 
     def step(self) -> None:
-        """One more step on the bar, which shows the means."""
-        shown = {k: f"{v:.3f}" for k, v in self.values.items() if self.shown is None or k in self.shown}
-        self.bar.set_postfix(shown, refresh=False)
+        """One more step on the bar, which now and then shows the means: to read them is to wait for the GPU."""
+        if self.bar.n % READ == 0:
+            shown = {k: f"{v:.3f}" for k, v in self.values.items() if self.shown is None or k in self.shown}
+            self.bar.set_postfix(shown, refresh=False)
         self.bar.update()
 
 
@@ -104,16 +108,12 @@ def settle(network: UniStyleNetwork, averaged: UniStyleNetwork, began: Encoder) 
         each.encoder.load_state_dict(mean)
 
 
-def averaged_network(averaged: AveragedModel) -> UniStyleNetwork:
+def moving_average(network: UniStyleNetwork, decay: float) -> ModelEmaV3:
+    """Exponential moving average of the weights that forgets the untrained ones: after n steps its decay is
+    n / (9 + n), until that has grown to `decay`."""
+    return ModelEmaV3(network, decay, use_warmup=True, warmup_gamma=9, warmup_power=1)
+
+
+def averaged_network(averaged: ModelEmaV3) -> UniStyleNetwork:
     """The network that holds the averaged weights."""
     return cast(UniStyleNetwork, averaged.module)
-
-
-def moving_average(decay: float):
-    """Exponential moving average of the weights that forgets the untrained ones: the decay grows to its value."""
-
-    def update(averaged, current, count) -> None:
-        now = min(decay, (1 + float(count)) / (10 + float(count)))
-        get_ema_multi_avg_fn(now)(averaged, current, count)
-
-    return update

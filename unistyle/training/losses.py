@@ -6,7 +6,7 @@ Every term is a mean over the batch, of the order of 1 when training starts.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -37,19 +37,20 @@ class VGGTargets:
         limit: float,
         precision: Callable[[], AbstractContextManager] = nullcontext,
     ):
-        """precision: that in which VGG-19 sees them, as `Accelerator.autocast` gives it."""
+        """limit: 0 keeps nothing, which is faster on a GPU: there VGG-19 costs less than what is kept does to look up.
+        precision: that in which VGG-19 sees them, as `Accelerator.autocast` gives it."""
         self.vgg, self.limit, self.used, self.precision = vgg, limit, 0, precision
         self.kept: dict[tuple[str, str], list[Tensor]] = {}
 
     @torch.no_grad()
     def get(self, kind: str, keys: list[str], images: Tensor, regions: Tensor, describe) -> list[Tensor]:
         """`describe(features, regions) -> list of tensors b ...`, for the batch."""
+        if not self.limit:
+            return [part.float() for part in describe(self._seen(images), regions)]
         missing = [i for i, key in enumerate(keys) if (kind, key) not in self.kept]
         fresh = {}
         if missing:
-            with self.precision():
-                features = self.vgg(images[missing])
-            parts = describe(features, regions[missing])
+            parts = describe(self._seen(images[missing]), regions[missing])
             for row, i in enumerate(missing):
                 fresh[kind, keys[i]] = [part[row] for part in parts]
         found = [fresh.get((kind, key)) or self.kept[kind, key] for key in keys]
@@ -59,6 +60,10 @@ class VGGTargets:
                 self.kept[key] = [part.clone() for part in parts]
                 self.used += size
         return [torch.stack(parts).float() for parts in zip(*found, strict=True)]
+
+    def _seen(self, images: Tensor) -> Mapping[str, Tensor]:
+        with self.precision():
+            return self.vgg(images)
 
 
 def grams(features: Mapping[str, Tensor], region: Tensor) -> list[Tensor]:
@@ -178,11 +183,16 @@ def _color_distance(batch: dict, image: Tensor) -> Tensor:
     return (got - wanted).abs().mean((1, 2))
 
 
+@cache
+def _lines(device: torch.device) -> Tensor:
+    """Directions in the space of colours, `l 3`: the channels, and others."""
+    spread = torch.randn(LINES - 3, 3, generator=torch.Generator().manual_seed(0))
+    return torch.cat([torch.eye(3), F.normalize(spread, dim=1)]).to(device)
+
+
 def _quantiles(colours: Tensor, weight: Tensor) -> Tensor:
     """LEVELS quantiles of colours `b 3 h w`, of which each counts by its weight `b n`, on LINES lines: `b l q`."""
-    spread = torch.randn(LINES - 3, 3, generator=torch.Generator().manual_seed(0))
-    lines = torch.cat([torch.eye(3), F.normalize(spread, dim=1)]).to(colours)
-    values, order = einsum(lines, colours.flatten(2), "l c, b c n -> b l n").sort(dim=-1)
+    values, order = einsum(_lines(colours.device), colours.flatten(2), "l c, b c n -> b l n").sort(dim=-1)
     # Places that are hardly inside have the colours of what is around.
     weight = weight * (weight > 0.05) + 1e-6
     below = repeat(weight, "b n -> b l n", l=LINES).gather(-1, order).cumsum(-1)

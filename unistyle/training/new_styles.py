@@ -97,7 +97,7 @@ class StyleTrainer:
         torch.manual_seed(place)
         return (self.stylizer(features, region, codes, photo.shape[-2:]) - before).abs().mean()
 
-    def step(self, number: int) -> dict[str, float]:
+    def step(self, number: int) -> dict[str, Tensor]:
         """Fit one exemplar, in its turn, by one step; returns the values of the terms."""
         weights = asdict(self.config.loss) | {"held": self.config.held}
         terms = self.terms(number % len(self.moved))
@@ -108,7 +108,7 @@ class StyleTrainer:
         sum(weights[name] * value for name, value in terms.items()).backward()
         self.optimizer.step()
         self.schedule.step()
-        return {name: value.item() for name, value in terms.items()}
+        return terms
 
     def run(self) -> Tensor:
         """Fit; returns the codes `n d`, on the CPU. The decoder is fitted in place."""

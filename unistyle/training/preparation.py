@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
-from accelerate.utils import parse_flag_from_env, set_seed
+from accelerate.utils import DataLoaderConfiguration, parse_flag_from_env, set_seed
+from timm.utils import ModelEmaV3
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from unistyle.batch.processes import meet
@@ -28,14 +28,13 @@ from unistyle.data.labelled import (
     materials_of,
     object_photos,
 )
-from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs, StyleSamples
+from unistyle.data.pairs import FixedPairs, MaskedPhotos, PairPhotos, StylePairs
 from unistyle.data.views import fit, unreadable, without
 from unistyle.maths.masks import has_boundary
 from unistyle.maths.schedules import warm_cosine
 from unistyle.network.encoder import Encoder
 from unistyle.network.model import SMALLEST, NetworkConfig, UniStyleNetwork
 from unistyle.network.vocabulary import with_vocabulary
-from unistyle.styles.swatches import TILE
 from unistyle.teachers.masks import write_masks
 from unistyle.teachers.saliency import Bars, SaliencyConfig, SaliencyData, load_or_train
 from unistyle.teachers.vgg import VGG19, read_vgg
@@ -45,7 +44,7 @@ from unistyle.training.loop import Progress, Student, make_optimizer, moving_ave
 from unistyle.training.targets.gatys import gatys_results
 from unistyle.training.targets.recognition import MaterialTeacher, ObjectTeacher
 from unistyle.training.targets.rendering import RenderedPairs
-from unistyle.training.targets.samples import style_sample
+from unistyle.training.targets.samples import style_samples
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Run:
     pairs: DataLoader
     masked: DataLoader
     rendered: DataLoader
-    averaged: AveragedModel
+    averaged: ModelEmaV3
     """The weights that the run ends in: a moving average."""
     progress: Progress
 
@@ -108,6 +107,7 @@ def make_accelerator(config: OptimizerConfig) -> Accelerator:
     PartialState(parse_flag_from_env("ACCELERATE_USE_CPU"), **meet())
     return Accelerator(
         mixed_precision=config.precision,
+        dataloader_config=DataLoaderConfiguration(non_blocking=True),
         gradient_accumulation_steps=config.accumulate,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
@@ -140,14 +140,16 @@ def prepare(config: TrainConfig, accelerator: Accelerator) -> Run:
     objects = ObjectTeacher(seen.name, seen.weights, seen.pretrained).to(accelerator.device)
     saliency_masks(config, photos, accelerator)
     network = make_network(config, materials_of(photos.materials))
-    items = _items(config.optimizer, accelerator)
+    opt = config.optimizer
+    items = opt.steps * opt.accumulate * opt.batch * accelerator.num_processes
     pairs = make_pairs(config, photos, items)
-    gatys = gatys_results(pairs, vgg, config, accelerator)
+    gatys = gatys_results(pairs, vgg, config, accelerator).to(accelerator.device)
     teachers = Recognition(material_teacher(config, photos, vgg, accelerator), objects)
-    sizes, batch = config.data.photo_sizes, config.optimizer.batch
-    masked = MaskedPhotos([photos.own, photos.objects], sizes, batch, items, config.seed)
-    seldom = -(-items // config.optimizer.render_every)
-    rendered = RenderedPairs(photos.own, photos.reliefs, config.data, seldom, config.seed, pairs.samples)
+    with_masks = [photos.own, photos.objects]
+    masked = MaskedPhotos(with_masks, config.data.photo_sizes, opt.batch, items, config.seed)
+    seldom = -(-items // opt.render_every)
+    source = photos.own, photos.reliefs, config.data
+    rendered = RenderedPairs(*source, seldom, config.seed, pairs.samples, opt.batch)
     return _ready(config, accelerator, photos, vgg, teachers, gatys, network, [pairs, masked, rendered])
 
 
@@ -192,18 +194,15 @@ def _ready(
     network.encoder.requires_grad_(opt.encoder_lr > 0)
     optimizer = make_optimizer(network, opt)
     schedule = warm_cosine(optimizer, opt.steps, opt.warmup, opt.warmup, floor=0.05, begin=opt.begin)
-    averaged = AveragedModel(network, multi_avg_fn=moving_average(opt.ema))
+    averaged = moving_average(network, opt.ema)
     progress = Progress(opt.begin)
-    loader = partial(DataLoader, batch_size=opt.batch, num_workers=config.data.workers, shuffle=False)
+    pinned = accelerator.device.type == "cuda"  # so that batches arrive while it computes
+    loader = partial(DataLoader, batch_size=opt.batch, num_workers=config.data.workers, pin_memory=pinned)
     student, optimizer, *loaders = accelerator.prepare(Student(network), optimizer, *map(loader, drawn))
     accelerator.register_for_checkpointing(schedule, averaged, progress)
     pair_loader, mask_loader, rendered = loaders
     return Run(config, accelerator, photos, vgg, teachers, gatys, student, optimizer, schedule, pair_loader,
                mask_loader, rendered, averaged, progress)  # fmt: skip
-
-
-def _items(config: OptimizerConfig, accelerator: Accelerator) -> int:
-    return config.steps * config.accumulate * config.batch * accelerator.num_processes
 
 
 def find_photos(data: DataConfig) -> Photos:
@@ -285,8 +284,9 @@ def make_pairs(config: TrainConfig, photos: Photos, length: int) -> StylePairs:
     """`length` pairs of a crop and a style photo."""
     fixed = FixedPairs(config.teachers.gatys_pairs, config.teachers.gatys_share)
     sources = PairPhotos(photos.own + photos.contents, photos.own, photos.styles)
-    samples = StyleSamples(partial(style_sample, Path(config.data.samples)), TILE, config.data.laid)
-    return StylePairs(sources, config.data, length, config.seed, fixed, samples, config.optimizer.batch)
+    return StylePairs(
+        sources, config.data, length, config.seed, fixed, style_samples(config.data), config.optimizer.batch
+    )
 
 
 def material_teacher(

@@ -7,8 +7,8 @@ from itertools import count, repeat
 from pathlib import Path
 
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from unistyle.styles.bank import StyleBank
 from unistyle.training import state
 from unistyle.training.config import TrainConfig
 from unistyle.training.finish import release
-from unistyle.training.loop import Means, averaged_network, settle
+from unistyle.training.loop import READ, Means, averaged_network, settle
 from unistyle.training.losses import (
     VGGTargets,
     finite,
@@ -59,12 +59,11 @@ class Trainer:
             terms["rendered"] = rendered_term(drawn.float(), rendered["wanted"])
         return terms
 
-    def step(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, float]:
-        """Learn from one batch of each; returns the values of its terms."""
+    def step(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, Tensor]:
+        """Learn from one batch of each; returns the values of its terms. Nothing in it waits for a GPU."""
         run, weights = self.prepared, asdict(self.config.loss)
         with self.accelerator.accumulate(run.student):
             terms = self.terms(pairs, masked, rendered)
-            finite(terms, run.progress.step)
             self.accelerator.backward(sum(weights[name] * value for name, value in terms.items()))
             if self.accelerator.sync_gradients:
                 self.accelerator.clip_grad_norm_(run.student.parameters(), self.config.optimizer.clip)
@@ -72,9 +71,9 @@ class Trainer:
             run.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
             run.schedule.step()
-            run.averaged.update_parameters(self.accelerator.unwrap_model(run.student).network)
             run.progress.step += 1
-        return {name: value.item() for name, value in terms.items()}
+            run.averaged.update(self.accelerator.unwrap_model(run.student).network, run.progress.step)
+        return terms
 
     def batches(self) -> Iterator[tuple[dict, dict | None, dict | None]]:
         """Pairs with, every few steps, masked photos and rendered pairs, from where the run stands."""
@@ -82,7 +81,7 @@ class Trainer:
         masked = self._every(opt.segment_every, run.masked)
         rendered = self._every(opt.render_every, run.rendered) if self.config.loss.rendered else repeat(None)
         for batch in self.accelerator.skip_first_batches(run.pairs, self._done()):
-            taught = run.gatys[batch["fixed"].clamp_min(0).cpu()].to(self.accelerator.device)
+            taught = run.gatys[batch["fixed"].clamp_min(0)]
             # The teacher restyles crops of one size; where none of a batch is its, anything stands for its results.
             batch["gatys"] = taught if taught.shape == batch["photo"].shape else batch["photo"]
             yield batch, next(masked), next(rendered)
@@ -97,7 +96,7 @@ class Trainer:
         """How many batches of pairs the run has had."""
         return self.prepared.progress.step * self.config.optimizer.accumulate
 
-    def run(self) -> AveragedModel:
+    def run(self) -> ModelEmaV3:
         """Train from the last state, if there is one, to the last step; returns the averaged weights."""
         state.resume(self.accelerator, self.out)
         main, progress = self.accelerator.is_main_process, self.prepared.progress
@@ -113,10 +112,13 @@ class Trainer:
                 if progress.step == before:
                     continue
                 means.step()
+                read = progress.step % READ == 0 or progress.step == steps
+                if read:
+                    finite(means.values, progress.step)
                 if writer:
                     self._show(writer, means, batches[0])
                     self._keep()
-                if self._due(saved):
+                if read and self._due(saved):
                     state.save(self.accelerator, self.out)
                     saved = time.monotonic()
             state.save(self.accelerator, self.out)
@@ -149,9 +151,9 @@ class Trainer:
             save_checkpoint(file, Checkpoint(network, none, notes))
 
     def _show(self, writer: SummaryWriter, means: Means, pairs: dict) -> None:
-        """Every ten steps the means, and now and then a preview, in the log and as a picture."""
+        """Every READ steps the means, and now and then a preview, in the log and as a picture."""
         step = self.prepared.progress.step
-        if step % 10 == 0:
+        if step % READ == 0:
             for name, value in means.values.items():
                 writer.add_scalar(f"loss/{name}", value, step)
         if step % self.config.preview_every == 0:

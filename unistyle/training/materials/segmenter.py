@@ -77,7 +77,7 @@ class SegmenterTrainer:
                 torch.nn.utils.clip_grad_norm_(self.network.segmenter.parameters(), CLIP)
                 self.optimizer.step()
                 schedule.step()
-                means.add({key: value.item() for key, value in terms.items()})
+                means.add(terms)
                 means.step()
 
 

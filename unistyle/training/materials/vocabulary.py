@@ -113,7 +113,7 @@ class VocabularyTrainer:
             before = self.before(features)
         return self.network.segmenter(features), before
 
-    def step(self, own: dict, other: dict, composed: list[Tensor], number: int) -> dict[str, float]:
+    def step(self, own: dict, other: dict, composed: list[Tensor], number: int) -> dict[str, Tensor]:
         """Learn from a batch of own photos, one of others and a composed one; returns the values of the terms."""
         found, _ = self.logits(own["photo"])
         mask, label = own["mask"].to(self.device), own["label"].to(self.device)
@@ -129,7 +129,7 @@ class VocabularyTrainer:
         (terms["found"] + terms["composed"] + self.config.held * terms["held"]).backward()
         self.optimizer.step()
         self.schedule.step()
-        return {name: value.item() for name, value in terms.items()}
+        return terms
 
     def run(self) -> None:
         """Train in place."""

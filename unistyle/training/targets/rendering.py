@@ -115,9 +115,11 @@ class RenderedPairs(Dataset):
         length: int,
         seed: int,
         samples: StyleSamples,
+        batch: int = 1,
     ):
         """photos: style photos; reliefs: normal maps that repeat, the grain; none leaves the reliefs smooth."""
-        self.photos, self.config, self.length, self.seed, self.samples = photos, config, length, seed, samples
+        self.photos, self.config, self.length, self.seed = photos, config, length, seed
+        self.samples, self.batch = samples, batch
         self.grain = [fit(map_, (GRAIN, GRAIN))[0] * 2 - 1 for map_ in reliefs]
 
     def __len__(self) -> int:
@@ -126,7 +128,8 @@ class RenderedPairs(Dataset):
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 4, index])
         side = self.config.crops[0]
-        side = smaller(side) if index < self.config.small * self.length else side
+        first = index // self.batch < self.config.small * (self.length // self.batch)
+        side = smaller(side) if first else side
         own, style = (self._material(rng, side) for _ in range(2))
         normals, light = relief(rng, side, self.grain), light_from(rng)
         photo, wanted = (lit(each.albedo, normals, light, each.gloss) for each in (own, style))

@@ -1,12 +1,13 @@
 """The samples of style photos, which are laid over what is restyled."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unistyle.data.labelled import LabelledPhoto
+from unistyle.data.pairs import StyleSamples
 from unistyle.data.views import load
 from unistyle.files.atomic import kept
 from unistyle.files.digest import digest, file_digest
@@ -15,8 +16,14 @@ from unistyle.maths.resizing import within
 from unistyle.styles import quilting, samples
 from unistyle.styles.codes import STYLE_SIZE
 from unistyle.styles.swatches import TILE
+from unistyle.training.config import DataConfig
 
 CODE = [file_digest(str(module.__file__)) for module in (quilting, samples)]  # that decides what a sample is
+
+
+def style_samples(data: DataConfig) -> StyleSamples:
+    """The samples of all style photos, made where the folder of the settings has none yet."""
+    return StyleSamples(partial(style_sample, Path(data.samples)), TILE, data.laid)
 
 
 @lru_cache(maxsize=4000)
