@@ -98,6 +98,16 @@ def test_the_first_crops_are_smaller(photos):
     assert {side for item, side in both if item["fixed"] >= 0} == {48}
 
 
+@pytest.mark.parametrize("steps", range(3, 8))
+def test_all_of_a_batch_are_of_one_size(photos, steps):
+    own = materials(photos)
+    config = DataConfig(str(photos), crops=[48], small=0.6, style_size=(48, 72))
+    data = StylePairs(PairPhotos(own, own), config, steps * 4, 0, batch=4)
+    sides = [data.side(i) for i in range(steps * 4)]
+    assert all(len(set(sides[start : start + 4])) == 1 for start in range(0, len(sides), 4))
+    assert set(sides) == {32, 48}
+
+
 def test_objects_and_materials_take_turns(photos):
     data = MaskedPhotos(
         [materials(photos), object_photos(photos / "objects")], [(32, 48), (64, 80)], 2, 10, seed=0

@@ -229,6 +229,21 @@ def test_the_student_restyles_as_the_network_does():
         assert_close(Student(network)(item)[0], wanted)
 
 
+def test_rendered_pairs_are_restyled_as_by_themselves():
+    network = UniStyleNetwork(
+        NetworkConfig(EncoderConfig("mobilenetv2_050", pretrained=False), MATERIALS)
+    ).eval()
+    student, item = Student(network), batch() | dict(structure=torch.ones(1))
+    pairs, alike = (item | dict(tile=torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8)) for _ in range(2))
+    alike["photo"] = alike["photo"].flip(-1)
+    smaller = alike | {name: alike[name][..., :32, :32] for name in ("photo", "region")}
+    for rendered in (alike, smaller):
+        with torch.no_grad():
+            restyled, _, drawn = student(pairs, None, rendered)
+            assert_close(restyled, student(pairs)[0])
+            assert_close(drawn, student(rendered)[0])
+
+
 def test_a_few_steps_bring_the_style_nearer(vgg_weights):
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -108,6 +108,12 @@ def test_what_an_item_holds(photos):
         assert 0 <= item["wanted"].min() <= item["wanted"].max() <= 1
 
 
+def test_all_of_a_batch_are_of_one_size(photos):
+    config = DataConfig("x", crops=[48], small=0.5, style_size=(48, 64))
+    data = RenderedPairs(photos, (), config, 12, 0, StyleSamples(lambda photo: TILE, 16, 1.0), batch=4)
+    assert [data[i]["photo"].shape[-1] for i in range(12)] == 8 * [32] + 4 * [48]
+
+
 def test_items_depend_on_seed_and_index_alone(photos):
     first, again = pairs_of(photos), pairs_of(photos)
     for i in (3, 8):

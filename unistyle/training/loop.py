@@ -14,6 +14,7 @@ from unistyle.network.laying import Samples
 from unistyle.network.model import UniStyleNetwork
 from unistyle.training.config import OptimizerConfig
 
+RESTYLED = ("photo", "region", "style", "style_region", "tile", "structure")  # what pictures are restyled by
 READ = 10  # steps between two readings of what they gave
 
 
@@ -35,7 +36,12 @@ class Student(nn.Module):
         """What the pairs become, `b 3 s s` in [0, 1]; the logits of the masked photos; and what the rendered pairs
         become."""
         logits = self.network.find(masked["photo"])[1] if masked else None
-        return self._restyled(pairs), logits, self._restyled(rendered) if rendered else None
+        if rendered is None or rendered["photo"].shape[1:] != pairs["photo"].shape[1:]:
+            return self._restyled(pairs), logits, self._restyled(rendered) if rendered else None
+        # In one pass, because a GPU waits for the many small steps of a pass, however many pictures it is of.
+        both = self._restyled({name: torch.cat([pairs[name], rendered[name]]) for name in RESTYLED})
+        restyled, drawn = both.split([len(pairs["photo"]), len(rendered["photo"])])
+        return restyled, logits, drawn
 
     def _restyled(self, pairs: dict) -> Tensor:
         network, photo = self.network, pairs["photo"]
