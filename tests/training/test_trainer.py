@@ -105,6 +105,21 @@ def test_rendered_pairs_come_every_second_batch_and_without_weight_never(recipe,
     assert "rendered" not in trainer.step(*batches[1])
 
 
+def test_a_term_that_is_not_finite_ends_the_run_and_is_not_saved(recipe, monkeypatch):
+    """What the steps gave is read every ten steps only."""
+    trainer = begun(recipe, 12, save_minutes=0)
+    terms = trainer.terms
+
+    def broken(*batches):
+        scale = float("nan") if trainer.prepared.progress.step == 3 else 1.0
+        return {name: value * scale if name == "style" else value for name, value in terms(*batches).items()}
+
+    monkeypatch.setattr(trainer, "terms", broken)
+    with pytest.raises(FloatingPointError, match="'style' is nan at step 10"):
+        trainer.run()
+    assert not (trainer.out / "state").exists()
+
+
 def encoder_of(trainer):
     network = trainer.accelerator.unwrap_model(trainer.prepared.student).network
     return {name: value.clone() for name, value in network.encoder.state_dict().items()}
