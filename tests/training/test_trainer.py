@@ -107,7 +107,7 @@ def test_rendered_pairs_come_every_second_batch_and_without_weight_never(recipe,
 
 def test_a_term_that_is_not_finite_ends_the_run_and_is_not_saved(recipe, monkeypatch):
     """What the steps gave is read every ten steps only."""
-    trainer = begun(recipe, 12, save_minutes=0)
+    trainer = begun(recipe, 12, save_minutes=0, preview_every=100)
     terms = trainer.terms
 
     def broken(*batches):
