@@ -102,4 +102,4 @@ def _synthesise_missing(settings: Samples, folder: Path, network: UniStyleNetwor
             tqdm.write(f"{style}/{name}: its region has no rectangle that shows a texture; no sample")
             continue
         tile = synthesise(vgg, picture.to(device), TILE, iterations=settings.iterations)
-        save_png(to_pil(tile[0].cpu()), settings.samples / style / f"{name}.png")
+        save_png(to_pil(tile[0]), settings.samples / style / f"{name}.png")

@@ -195,8 +195,8 @@ class TrainConfig:
     """Steps between two checkpoints, without styles, that are kept in the run's folder, to find the best of them or to
     go on from one elsewhere (`start` and `optimizer.begin`)."""
     cache_gb: float = 8
-    """GiB of memory for what VGG-19 says of crops and styles, which on a CPU is most of a step's cost. On a GPU give
-    0: nothing is kept."""
+    """GiB of memory for what VGG-19 says of crops and styles, which on a CPU is most of a step's cost. 0 keeps
+    nothing, for a GPU."""
     seed: int = 0
     """Of everything that is drawn."""
 

@@ -37,7 +37,7 @@ class VGGTargets:
         limit: float,
         precision: Callable[[], AbstractContextManager] = nullcontext,
     ):
-        """limit: 0 keeps nothing, for a GPU, on which VGG-19 is a few hundredths of a step (docs/training.md).
+        """limit: 0 keeps nothing, for a GPU, which computes them in no time that counts.
         precision: that in which VGG-19 sees them, as `Accelerator.autocast` gives it."""
         self.vgg, self.limit, self.used, self.precision = vgg, limit, 0, precision
         self.kept: dict[tuple[str, str], list[Tensor]] = {}

@@ -60,7 +60,7 @@ class Trainer:
         return terms
 
     def step(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, Tensor]:
-        """Learn from one batch of each; returns the values of its terms. Nothing in it waits for a GPU."""
+        """Learn from one batch of each; returns its terms, which are not read here: that is to wait for a GPU."""
         run, weights = self.prepared, asdict(self.config.loss)
         with self.accelerator.accumulate(run.student):
             terms = self.terms(pairs, masked, rendered)
