@@ -128,9 +128,8 @@ class StylePairs(Dataset):
 
     def side(self, index: int) -> int:
         """Side in pixels of an item's crop."""
-        number = index // self.batch  # all of a batch are of one size
-        side = self.config.crops[number % len(self.config.crops)]
-        return smaller(side) if number < self.config.small * (self.length // self.batch) else side
+        side = self.config.crops[index // self.batch % len(self.config.crops)]
+        return smaller(side) if is_among_first(self, index) else side
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 2, index])
@@ -138,6 +137,12 @@ class StylePairs(Dataset):
         if side == self.config.crops[0] and self.fixed.count and rng.random() < self.fixed.share:
             return self.fixed_pair(int(rng.integers(self.fixed.count)))
         return self.pair(rng, side)
+
+
+def is_among_first(pairs, index: int) -> bool:
+    """Whether an item is in one of the first batches of a dataset, which have smaller crops: all of a batch are of one
+    size. pairs: has `batch`, `length` and the settings `config`."""
+    return index // pairs.batch < pairs.config.small * (pairs.length // pairs.batch)
 
 
 def smaller(side: int) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from unistyle.data.labelled import LabelledPhoto
-from unistyle.data.pairs import StyleSamples, smaller
+from unistyle.data.pairs import StyleSamples, is_among_first, smaller
 from unistyle.data.views import fit
 from unistyle.files.tensors import as_float
 from unistyle.maths.features import luminance
@@ -128,8 +128,7 @@ class RenderedPairs(Dataset):
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, 4, index])
         side = self.config.crops[0]
-        first = index // self.batch < self.config.small * (self.length // self.batch)
-        side = smaller(side) if first else side
+        side = smaller(side) if is_among_first(self, index) else side
         own, style = (self._material(rng, side) for _ in range(2))
         normals, light = relief(rng, side, self.grain), light_from(rng)
         photo, wanted = (lit(each.albedo, normals, light, each.gloss) for each in (own, style))
