@@ -21,6 +21,7 @@ from unistyle.commands.arguments import (
     whole_number,
 )
 from unistyle.commands.evaluation.blind import Blind, blind
+from unistyle.commands.evaluation.compare import Compare, compare
 from unistyle.commands.evaluation.judges import Judges, ask
 from unistyle.commands.evaluation.scenes import Scenes, score_scenes
 from unistyle.devices import pick_device
@@ -243,6 +244,7 @@ COMMANDS: Commands = {
     "outside": (Outside, partial(report, outside_rows)),
     "scenes": (Scenes, score_scenes),
     "judges": (Judges, ask),
+    "compare": (Compare, compare),
     "blind": (Blind, blind),
     "sheet": (Sheet, draw_sheet),
     "failures": (Failures, draw_failures),
