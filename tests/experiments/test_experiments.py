@@ -15,7 +15,7 @@ from experiments.config import ExperimentConfig, GatysSubset, Onomatopoeia
 from experiments.lab import HIGH, LOW, Lab
 from experiments.studies import onomatopoeia
 from experiments.studies.resegmentation import SLIDES, claims, subset
-from experiments.words import link
+from experiments.words import link, read_words
 from tests.helpers import ROOT, TinyVGG, annotated_folder, make_photo
 from unistyle.data.labelled import LabelledPhoto
 from unistyle.errors import CheckpointError
@@ -94,6 +94,14 @@ def test_a_vocabulary_of_links(tmp_path):
     assert link({"fluffy": ["x/*.jpg"]}, tmp_path / "data", tmp_path / "out") == {"fluffy": 2}
     with pytest.raises(FileNotFoundError, match="nothing"):
         link({"fluffy": ["nothing/*"]}, tmp_path / "data", tmp_path / "out")
+
+
+def test_the_shipped_words_name_photos():
+    """Of the data beside the project, which are not part of it."""
+    if not (data := ROOT.parent / "shared" / "data").is_dir():
+        pytest.skip("no data beside the project")
+    for word, patterns in read_words(ROOT / "configs" / "words.yaml").items():
+        assert [p for p in patterns if not any(data.glob(p))] == [], word
 
 
 @pytest.fixture
