@@ -8,8 +8,7 @@ import pytest
 from scipy.stats import gmean, sem
 
 from unistyle.commands import evaluate
-from unistyle.evaluation.comparing import differences, read_rows, shared_pairs
-from unistyle.evaluation.rows import write_rows
+from unistyle.evaluation.rows import differences, read_rows, shared_pairs, write_rows
 
 
 def rows(seed, count=20, method="network"):

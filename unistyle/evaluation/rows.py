@@ -1,15 +1,19 @@
-"""Rows of scores: summed up, as text, and in files."""
+"""Rows of scores: summed up, as text, in files, and two files of them pair by pair: results on the same photos and
+styles differ by far less than photos do, so that a difference shows long before the medians of both do."""
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
 
 from unistyle.files.atomic import atomic
 
 Row = dict[str, str | float]
+NAMES = ("method", "photo", "style")  # of a row's values, which of them it has: what was measured
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -55,3 +59,105 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file of `write_rows`. Raises FileNotFoundError, and ValueError for a file that holds none."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; give one that `unistyle evaluate ... --out` has written"
+        )
+    try:
+        with path.open(newline="") as file:
+            found = json.load(file)["rows"] if path.suffix == ".json" else list(csv.DictReader(file))
+        rows = [{key: _read(value) for key, value in row.items()} for row in found]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: no rows of scores; give a file of `unistyle evaluate ... --out`"
+        ) from error
+    if not rows:
+        raise ValueError(f"{path}: it holds no row")
+    return rows
+
+
+def _read(value: str | float) -> str | float:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def shared_pairs(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """The rows of the same method, photo and style, as far as these have a name. Raises ValueError where several rows
+    have the same names, and where there is nothing that both have."""
+    old, new = (_by_name(rows) for rows in (before, after))
+    shared = [(old[name], row) for name, row in new.items() if name in old]
+    if not shared:
+        raise ValueError("the two files have no photo and style in common that the same method has restyled")
+    return shared
+
+
+def _by_name(rows: Sequence[Row]) -> dict[tuple, Row]:
+    named = {tuple(row.get(key) for key in NAMES): row for row in rows}
+    if len(named) < len(rows):
+        raise ValueError(
+            f"{len(rows)} rows with {len(named)} names ({', '.join(NAMES)}); wanted one row for each name"
+        )
+    return named
+
+
+def differences(shared: Sequence[tuple[Row, Row]]) -> list[Row]:
+    """One row for each score that both rows of all pairs have, over the pairs where it is a number in both:
+
+    - `before`, `after`: its means.
+    - `difference`, `error`: the mean of after - before, and the standard error of that mean.
+    - `ratio`, `percent`: the geometric mean of after / before, and its standard error in per cent, for scores that are
+      never 0 or less.
+    - `lower`, `higher`: in how many pairs it fell and rose.
+
+    What cannot be said is not a number.
+    """
+    scores = [
+        key for key, value in shared[0][0].items() if not isinstance(value, str) and key in shared[0][1]
+    ]
+    return [
+        {"score": score} | _compared([(float(a[score]), float(b[score])) for a, b in shared])
+        for score in scores
+    ]
+
+
+def _compared(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
+    known = [(a, b) for a, b in pairs if not math.isnan(a + b)]
+    change, error = _mean([b - a for a, b in known])
+    positive = all(a > 0 and b > 0 for a, b in known)
+    ratio, spread = _mean([math.log(b / a) for a, b in known] if positive else [])
+    return {
+        "before": _mean([a for a, _ in known])[0],
+        "after": _mean([b for _, b in known])[0],
+        "difference": change,
+        "error": error,
+        "ratio": math.exp(ratio),
+        "percent": 100 * spread,
+        "lower": sum(b < a for a, b in known),
+        "higher": sum(b > a for a, b in known),
+    }
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, not a number for no value, and its standard error, not a number for one."""
+    if not values:
+        return math.nan, math.nan
+    return fmean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def as_text(rows: Sequence[Row], pairs: int) -> str:
+    """`differences` as text, one line for each score. pairs: how many there are."""
+    title = f"{'':12}{'before':>9}{'after':>9}{'difference':>20}{'ratio':>17}{'lower':>8}{'higher':>8}   n = {pairs}"
+    return "\n".join([title, *map(_line, rows)])
+
+
+def _line(row: Row) -> str:
+    ratio = "" if math.isnan(float(row["ratio"])) else f"{row['ratio']:.3f} ±{row['percent']:5.1f} %"
+    change = f"{row['difference']:+.4f} ±{row['error']:7.4f}"
+    means = f"{row['score']:12}{row['before']:9.4f}{row['after']:9.4f}"
+    return f"{means}{change:>20}{ratio:>17}{row['lower']:8}{row['higher']:8}"

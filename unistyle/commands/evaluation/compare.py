@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unistyle.commands.arguments import ROWS, argument
-from unistyle.evaluation.comparing import as_text, differences, read_rows, shared_pairs
+from unistyle.evaluation.rows import as_text, differences, read_rows, shared_pairs
 
 
 @dataclass
 class Compare:
     """Compare two files of rows pair by pair, which shows differences that are far smaller than those of their means.
 
-    unistyle evaluate judges --data DATA/fmd --checkpoint before.safetensors --out before.json
-    unistyle evaluate judges --data DATA/fmd --checkpoint after.safetensors --out after.json
     unistyle evaluate compare before.json after.json
+    unistyle evaluate judges --data DATA/fmd --checkpoint after.safetensors --out after.json
     """
 
     before: Path = argument(type=ROWS, metavar="BEFORE", positional=True)
