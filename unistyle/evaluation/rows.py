@@ -70,7 +70,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="") as file:
             found = json.load(file)["rows"] if path.suffix == ".json" else list(csv.DictReader(file))
-        rows = [{key: _read(value) for key, value in row.items()} for row in found]
+        rows = [{k: v if k in NAMES else _read(v) for k, v in row.items()} for row in found]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: no rows of scores; give a file of `unistyle evaluate ... --out`"
@@ -107,23 +107,23 @@ def _by_name(rows: Sequence[Row]) -> dict[tuple, Row]:
 
 
 def differences(shared: Sequence[tuple[Row, Row]]) -> list[Row]:
-    """One row for each score that both rows of all pairs have, over the pairs where it is a number in both:
+    """One row for each figure, for `columns`: its name as `figure`, and its value for each score that is a number in
+    all rows (not a number counts as one, and its pair is left out):
 
-    - `before`, `after`: its means.
+    - `before`, `after`: means.
     - `difference`, `error`: the mean of after - before, and the standard error of that mean.
     - `ratio`, `percent`: the geometric mean of after / before, and its standard error in per cent, for scores that are
       never 0 or less.
     - `lower`, `higher`: in how many pairs it fell and rose.
 
-    What cannot be said is not a number.
+    What cannot be said is not a number. Raises ValueError where there is no such score.
     """
-    scores = [
-        key for key, value in shared[0][0].items() if not isinstance(value, str) and key in shared[0][1]
-    ]
-    return [
-        {"score": score} | _compared([(float(a[score]), float(b[score])) for a, b in shared])
-        for score in scores
-    ]
+    rows = [row for pair in shared for row in pair]
+    scores = [key for key in rows[0] if all(isinstance(row.get(key), float) for row in rows)]
+    if not scores:
+        raise ValueError("the two files have no score in common that is a number for every pair")
+    found = {key: _compared([(float(a[key]), float(b[key])) for a, b in shared]) for key in scores}
+    return [{"figure": name} | {key: found[key][name] for key in scores} for name in found[scores[0]]]
 
 
 def _compared(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
@@ -148,16 +148,3 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return math.nan, math.nan
     return fmean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-
-
-def as_text(rows: Sequence[Row], pairs: int) -> str:
-    """`differences` as text, one line for each score. pairs: how many there are."""
-    title = f"{'':12}{'before':>9}{'after':>9}{'difference':>20}{'ratio':>17}{'lower':>8}{'higher':>8}   n = {pairs}"
-    return "\n".join([title, *map(_line, rows)])
-
-
-def _line(row: Row) -> str:
-    ratio = "" if math.isnan(float(row["ratio"])) else f"{row['ratio']:.3f} ±{row['percent']:5.1f} %"
-    change = f"{row['difference']:+.4f} ±{row['error']:7.4f}"
-    means = f"{row['score']:12}{row['before']:9.4f}{row['after']:9.4f}"
-    return f"{means}{change:>20}{ratio:>17}{row['lower']:8}{row['higher']:8}"

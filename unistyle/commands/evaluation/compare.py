@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unistyle.commands.arguments import ROWS, argument
-from unistyle.evaluation.rows import as_text, differences, read_rows, shared_pairs
+from unistyle.evaluation.rows import columns, differences, read_rows, shared_pairs
 
 
 @dataclass
@@ -12,7 +12,6 @@ class Compare:
     """Compare two files of rows pair by pair, which shows differences that are far smaller than those of their means.
 
     unistyle evaluate compare before.json after.json
-    unistyle evaluate judges --data DATA/fmd --checkpoint after.safetensors --out after.json
     """
 
     before: Path = argument(type=ROWS, metavar="BEFORE", positional=True)
@@ -24,4 +23,5 @@ class Compare:
 def compare(settings: Compare) -> None:
     """Print how each score differs, over the pairs that both files have."""
     shared = shared_pairs(read_rows(settings.before), read_rows(settings.after))
-    print(as_text(differences(shared), len(shared)))
+    print(f"{len(shared)} pairs")
+    print(columns(differences(shared)))
