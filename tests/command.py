@@ -15,7 +15,8 @@ from tests.helpers import ROOT
 # For the processes that start anew and have no settings of pytest.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["unistyle.commands.infer"])
+FORKS.set_forkserver_preload(["unistyle.commands.infer", "unistyle.commands.bank"])
+CLOSED, LEFT = "&-", "| true"  # where a stream goes, if not to a file: nowhere, to a reader that has left
 WAITING = "waiting for other processes"
 PATIENCE = 120  # seconds after which something hangs
 
@@ -40,6 +41,33 @@ def _command(arguments: list[str], log: Path, environment: dict[str, str], progr
     heard = processes._heard
     processes._heard = lambda work: (print(WAITING, flush=True), heard(work))[1]
     sys.exit(import_module(f"unistyle.commands.{program}").main(arguments))
+
+
+def start_printing(arguments: list, streams: dict[int, str], encoding: str | None = None):
+    """Start `unistyle` with its file descriptors 1 and 2, and the streams that Python makes of them, where they are
+    said to go: a file, CLOSED or LEFT."""
+    process = FORKS.Process(target=_printing, args=([os.fsdecode(a) for a in arguments], streams, encoding))
+    process.start()
+    return process
+
+
+def _printing(arguments: list[str], streams: dict[int, str], encoding: str | None) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream, to = None, streams[number]
+        if to == CLOSED:
+            os.close(number)
+        else:
+            there, here = (
+                os.pipe() if to == LEFT else (None, os.open(to, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+            )
+            os.dup2(here, number)
+            for each in {here, there} - {None}:
+                os.close(each)
+            stream = open(number, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+    from unistyle.__main__ import main
+
+    sys.exit(main(arguments))
 
 
 def end(process) -> int:

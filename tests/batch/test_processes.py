@@ -72,7 +72,8 @@ def test_accelerate_launch_and_a_process_that_is_killed(arguments, alone, tmp_pa
     left = COUNT - len(finished)
     assert 0 < left < COUNT
 
-    assert launch(2, [*arguments, "--out", out], tmp_path / "again").wait(command.PATIENCE) == 0
+    again = command.start_together(2, [*arguments, "--out", out], tmp_path / "again")
+    assert [command.end(each) for each in again] == [0, 0]
     printed = (tmp_path / "again").read_text()
     assert "2 processes" in printed
     assert f"{left} written, {COUNT - left} skipped, 0 failed" in printed

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import command
 from tests.helpers import ROOT, make_photo
 from unistyle.commands.arguments import run
 from unistyle.streams import Sturdy, sturdy
@@ -78,45 +79,46 @@ def test_an_error_of_the_work_is_no_error_of_a_stream():
     assert run("it", fail) == 2
 
 
-# Commands that take seconds to import, each in a process of its own that begins where they are.
-COMMANDS = """
-import os, sys
-from unistyle.__main__ import main
-from unistyle.commands import bank, infer
-given, codes = sys.argv[2:], []
-while given:
-    end = given.index(";")
-    if not (child := os.fork()):
-        sys.exit(main(given[:end]))
-    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    given = given[end + 1:]
-with open(sys.argv[1], "w") as file:
-    file.write(str(codes))
-"""
+REDIRECTED = {
+    ">/dev/full": {1: "/dev/full"},
+    "| true": {1: command.LEFT},
+    ">&- 2>&-": {1: command.CLOSED, 2: command.CLOSED},
+    "2>/dev/full": {2: "/dev/full"},
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [">/dev/full", "| true", ">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("how", REDIRECTED)
 def test_the_programs_themselves(how, checkpoint, tmp_path):
     if "/dev/full" in how and not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
+    line = f"set -o pipefail; {sys.executable} -m unistyle --help {how}"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
     make_photo().save(tmp_path / "a.png")
-    (tmp_path / "commands.py").write_text(COMMANDS)
-    infer = f"infer {tmp_path}/a.png --to stone --checkpoint {checkpoint} --out {tmp_path}/out --device cpu"
-    given = f"{tmp_path}/codes infer --help ';' bank list {checkpoint} ';' {infer} ';'"
-    for program in ("-m unistyle --help", f"{tmp_path}/commands.py {given}"):
-        line = f"set -o pipefail; {sys.executable} {program} {how}"
-        done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=100)
-        assert done.returncode == 0, done.stderr
-        assert "Error" not in done.stderr
-    assert (tmp_path / "codes").read_text() == "[0, 0, 0]"
+    infer = [
+        "infer",
+        tmp_path / "a.png",
+        "--to",
+        "stone",
+        "--checkpoint",
+        checkpoint,
+        "--out",
+        tmp_path / "out",
+    ]
+    log = tmp_path / "log"
+    for given in (["infer", "--help"], ["bank", "list", checkpoint], [*infer, "--device", "cpu"]):
+        process = command.start_printing(given, {1: str(log), 2: str(log)} | REDIRECTED[how])
+        assert command.end(process) == 0, log.read_text()
+    assert not log.exists() or "Error" not in log.read_text()
+    assert "Error" not in done.stderr
     assert (tmp_path / "out" / "a.png").is_file()
 
 
 @pytest.mark.slow
 def test_a_folder_whose_name_is_no_text(checkpoint, tmp_path):
     make_photo().save(tmp_path / "a.png")
-    out = os.fsencode(tmp_path) + b"/\xff"
+    out, log = os.fsencode(tmp_path) + b"/\xff", tmp_path / "log"
     given = [
         "infer",
         tmp_path / "a.png",
@@ -129,9 +131,7 @@ def test_a_folder_whose_name_is_no_text(checkpoint, tmp_path):
         "--out",
         out,
     ]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [sys.executable, "-m", "unistyle", *given], cwd=ROOT, capture_output=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
+    process = command.start_printing(given, {1: str(log), 2: str(log)}, encoding="ascii")
+    assert command.end(process) == 0, log.read_text()
+    assert b"\\udcff" in log.read_bytes()
     assert os.path.exists(out + b"/a.png")  # noqa: PTH110

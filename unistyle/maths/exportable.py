@@ -7,21 +7,17 @@ interpolation, and the choice between pooling and interpolation. Sizes are whole
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def _pooling(n: int, size: int, device: torch.device) -> Tensor:
     """What `F.adaptive_avg_pool1d` does to n values, as a matrix `size n`."""
-    i, j = torch.arange(size, device=device)[:, None], torch.arange(n, device=device)
-    inside = ((j >= i * n // size) & (j < ((i + 1) * n + size - 1) // size)).float()
+    start, j = (torch.arange(k, device=device) for k in (size, n))
+    # From floor(i n / size) to ceil((i + 1) n / size), without the two divisions of whole numbers.
+    past = j * size - start[:, None] * n
+    inside = ((past > -size) & (past < n)).float()
     return inside / inside.sum(1, keepdim=True)
-
-
-def _bilinear(n: int, size: int, device: torch.device) -> Tensor:
-    """What `F.interpolate` does to n values in its mode "linear", as a matrix `size n`."""
-    i, j = (torch.arange(k, device=device, dtype=torch.float32) for k in (size, n))
-    at = ((i + 0.5) * (n / size) - 0.5).clamp(min=0).clamp(max=n - 1)
-    return (1 - (j - at[:, None]).abs()).clamp_min(0)
 
 
 def _antialiased(n: int, size: int, device: torch.device) -> Tensor:
@@ -46,10 +42,8 @@ def pooled(x: Tensor, size: Sequence[int]) -> Tensor:
 
 def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
     """`unistyle.maths.resizing.resize_regions`, which goes through here while a program is exported."""
-    sides = list(zip(w.shape[-2:], size, strict=True))
-    room = torch.stack([torch.scalar_tensor(n - k, device=w.device) for n, k in sides])
-    smaller = (room >= 0).all()
-    rows, columns = (
-        torch.where(smaller, _pooling(n, k, w.device), _bilinear(n, k, w.device)) for n, k in sides
+    room = torch.stack(
+        [torch.scalar_tensor(n - k, device=w.device) for n, k in zip(w.shape[-2:], size, strict=True)]
     )
-    return rows @ w @ columns.mT
+    larger = F.interpolate(w, size=list(size), mode="bilinear", align_corners=False)
+    return torch.where((room >= 0).all(), pooled(w, size), larger)

@@ -24,6 +24,10 @@ def _full_precision(function: Callable) -> Callable:
 
     @wraps(function)
     def run(f: Tensor, *args, **kwargs):
+        if not torch.is_autocast_enabled(
+            f.device.type
+        ):  # in an exported program a context is a graph of its own
+            return function(f, *args, **kwargs)
         with torch.autocast(f.device.type, enabled=False):
             return function(f, *args, **kwargs)
 

@@ -163,7 +163,8 @@ def _shallow(backbone: nn.Module, last: int) -> nn.Module:
         wanted = part(torch.zeros(1, 3, 64, 64))[last]
     for hook in hooks:
         hook.remove()
-    done = min(when for when, output in made if output is wanted)
+    # The last one, because a layer that works in place gives on what the one before it made.
+    done = max(when for when, output in made if output is wanted)
     for path in sorted(path for path, when in started.items() if when > done):
         part.set_submodule(path, nn.Identity())  # those inside of it go with it
     return part
