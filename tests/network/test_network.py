@@ -46,10 +46,18 @@ def test_folding_batch_norm_changes_no_feature():
         torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-4 * float(want.detach().abs().max()))
 
 
-@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "vit_tiny_patch16_224"])
-def test_a_backbone_of_another_layout_is_refused_by_name(name):
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "vit_tiny_patch16_224", "dla34"])
+def test_a_backbone_of_another_layout_or_for_some_sizes_only_is_refused_by_name(name):
     with pytest.raises(ValueError, match=name):
         Encoder(EncoderConfig(name, pretrained=False))
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "convnext_atto", "edgenext_xx_small", "repghostnet_050"])
+def test_other_families_of_backbones(name):
+    network = UniStyleNetwork(NetworkConfig(EncoderConfig(name, pretrained=False), ("stone",))).eval()
+    with torch.no_grad():
+        output = network(images(1, 3, 33, 47), network.encode_style(images(1, 3, 40, 50)))
+    assert output.image.shape == (1, 3, 33, 47)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (32, 75), (33, 47), (64, 96)])

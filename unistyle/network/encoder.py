@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from unistyle.files.fetching import fetching
 
 STRIDES = (4, 8, 16, 32)
+ODD = (45, 71)  # height and width of a photo that some backbones do not take
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Encoder(nn.Module):
             backbone = _backbone(config)
             pad_alike(backbone)
             fold_batch_norm(backbone)
+            shapes = [f.shape for f in backbone(torch.zeros(1, 3, *ODD))]
         except (RuntimeError, AssertionError, AttributeError) as error:
             raise ValueError(
                 f"encoder {config.name!r} is no timm backbone for photos of any size: {error}"
@@ -91,7 +94,7 @@ class Encoder(nn.Module):
             raise ValueError(
                 f"encoder {config.name!r} has no features at stride {missing}; choose one with {STRIDES}"
             )
-        if [f.shape[1] for f in backbone(torch.zeros(1, 3, 64, 64))] != list(info.channels()):
+        if [shape[1] for shape in shapes] != list(info.channels()):
             raise ValueError(
                 f"encoder {config.name!r} does not give its features as NCHW; choose a convolutional one"
             )
@@ -144,7 +147,7 @@ def pad_alike(model: nn.Module) -> None:
 
 def _shallow(backbone: nn.Module, last: int) -> nn.Module:
     """The backbone as far as its feature map `last`: of the same layers, with what comes after it left out. One pass of
-    a small image shows what that is."""
+    a small image shows what that is. A backbone that asks more of its layers than to be called stays whole."""
     own = [layer for layer in backbone.modules() if not list(layer.children())]
     shared = {id(x): x for x in (*own, *backbone.parameters(), *backbone.buffers())}
     part = copy.deepcopy(backbone, shared)
@@ -159,15 +162,22 @@ def _shallow(backbone: nn.Module, last: int) -> nn.Module:
 
     hooks = [layer.register_forward_pre_hook(start) for layer in paths]
     hooks += [layer.register_forward_hook(end) for layer in paths]
+    photo = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        wanted = part(torch.zeros(1, 3, 64, 64))[last]
-    for hook in hooks:
-        hook.remove()
-    # The last one, because a layer that works in place gives on what the one before it made.
-    done = max(when for when, output in made if output is wanted)
-    for path in sorted(path for path, when in started.items() if when > done):
-        part.set_submodule(path, nn.Identity())  # those inside of it go with it
-    return part
+        wanted = part(photo)[: last + 1]
+        for hook in hooks:
+            hook.remove()
+        # The last one, because a layer that works in place gives on what the one before it made.
+        done = max((when for when, output in made if output is wanted[last]), default=math.inf)
+        after = {path for path, when in started.items() if when > done}
+        for path in after:
+            if not any(path.startswith(f"{other}.") for other in after):  # those inside of it go with it
+                part.set_submodule(path, nn.Identity())
+        try:
+            alike = all(map(torch.equal, part(photo), wanted))
+        except (RuntimeError, AttributeError, TypeError):
+            alike = False
+    return part if alike else backbone
 
 
 @torch.no_grad()
