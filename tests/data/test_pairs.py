@@ -37,7 +37,7 @@ def test_samples_of_styles_are_laid_as_often_as_asked(photos):
     config = DataConfig(str(photos), crops=[32], small=0, style_size=(32, 48))
     tile = torch.arange(3 * 8 * 8, dtype=torch.uint8).view(3, 8, 8)
     bare = own[0].path  # a style photo without a sample
-    samples = StyleSamples(lambda photo: None if photo.path == bare else tile, 8, 0.5)
+    samples = StyleSamples(lambda photo: None if photo.path == bare else tile, 8, (0.9, 0.5))
     items = [StylePairs(PairPhotos(own, own), config, 200, 0, samples=samples)[i] for i in range(200)]
     laid = [item for item in items if item["structure"]]
     assert 60 < len(laid) < 120
@@ -106,6 +106,16 @@ def test_all_of_a_batch_are_of_one_size(photos, steps):
     sides = [data.side(i) for i in range(steps * 4)]
     assert all(len(set(sides[start : start + 4])) == 1 for start in range(0, len(sides), 4))
     assert set(sides) == {32, 48}
+
+
+def test_samples_are_laid_more_seldom_in_the_opening(photos):
+    own = materials(photos)
+    config = DataConfig(str(photos), crops=[48], small=0.4, style_size=(48, 72))
+    samples = StyleSamples(lambda photo: torch.ones(3, 8, 8, dtype=torch.uint8), 8, (0.0, 1.0))
+    data = StylePairs(PairPhotos(own, own), config, 50, 0, samples=samples)
+    laid = [item["structure"] for item in map(data.__getitem__, range(50)) if not item["same"]]
+    assert laid == sorted(laid)
+    assert 0 < sum(laid) < len(laid)
 
 
 def test_objects_and_materials_take_turns(photos):

@@ -152,6 +152,8 @@ def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides, s
 def test_a_share_of_small_crops_that_is_none_is_refused(recipe, capsys):
     assert train.main(recipe(1, **{"data.small": 1.5})) == 2
     assert "data.small is 1.5; wanted a share of the steps, from 0 to 1" in capsys.readouterr().err
+    assert train.main(recipe(1, **{"data.laid": "[0.3, 2]"})) == 2
+    assert "data.laid is (0.3, 2.0); wanted two shares of the pairs" in capsys.readouterr().err
 
 
 def test_samples_of_style_photos_are_kept_on_disk(tmp_path, monkeypatch):

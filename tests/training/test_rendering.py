@@ -91,7 +91,7 @@ TILE = torch.arange(3 * 16 * 16, dtype=torch.int64).remainder(251).to(torch.uint
 
 def pairs_of(photos, tile=TILE, small=0.5, reliefs=()):
     config = DataConfig("x", crops=[48, 96], small=small, style_size=(48, 64))
-    return RenderedPairs(photos, reliefs, config, 10, 0, StyleSamples(lambda photo: tile, 16, 1.0))
+    return RenderedPairs(photos, reliefs, config, 10, 0, StyleSamples(lambda photo: tile, 16, (1.0, 1.0)))
 
 
 def test_what_an_item_holds(photos):
@@ -110,7 +110,7 @@ def test_what_an_item_holds(photos):
 
 def test_all_of_a_batch_are_of_one_size(photos):
     config = DataConfig("x", crops=[48], small=0.5, style_size=(48, 64))
-    data = RenderedPairs(photos, (), config, 12, 0, StyleSamples(lambda photo: TILE, 16, 1.0), batch=4)
+    data = RenderedPairs(photos, (), config, 12, 0, StyleSamples(lambda photo: TILE, 16, (1.0, 1.0)), batch=4)
     assert [data[i]["photo"].shape[-1] for i in range(12)] == 8 * [32] + 4 * [48]
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from unistyle.checkpoint.checkpoint import load_checkpoint
 from unistyle.commands import train
 from unistyle.network.vocabulary import with_vocabulary
 from unistyle.training import state
-from unistyle.training.config import DataConfig, TrainConfig
+from unistyle.training.config import DataConfig, LossWeights, TrainConfig
 from unistyle.training.loop import averaged_network
 from unistyle.training.losses import VGGTargets
 from unistyle.training.preparation import make_accelerator, prepare
@@ -105,6 +106,20 @@ def test_rendered_pairs_come_every_second_batch_and_without_weight_never(recipe,
     assert "rendered" not in trainer.step(*batches[1])
 
 
+def test_the_opening_has_an_objective_of_its_own(recipe):
+    """Nothing but what it asks for is learned in it: here that photos of a material are found."""
+    only = {f"opening.{field.name}": 0 for field in fields(LossWeights) if field.name != "content_margin"}
+    more = {"data.small": 0.5, "data.crops": "[48]", "optimizer.warmup": 0, "optimizer.encoder_lr": 0}
+    trainer = begun(recipe, 4, **only, **more)
+    weights = lambda: [x.clone() for x in network_of(trainer).stylizer.parameters()]  # noqa: E731
+    changed = []
+    for batches in trainer.batches():
+        before = weights()
+        trainer.step(*batches)
+        changed.append(any(not torch.equal(a, b) for a, b in zip(before, weights(), strict=True)))
+    assert changed == [False, False, True, True]
+
+
 def test_a_term_that_is_not_finite_ends_the_run_and_is_not_saved(recipe, monkeypatch):
     """What the steps gave is read every ten steps only."""
     trainer = begun(recipe, 12, save_minutes=0, preview_every=100)
@@ -120,9 +135,12 @@ def test_a_term_that_is_not_finite_ends_the_run_and_is_not_saved(recipe, monkeyp
     assert not (trainer.out / "state").exists()
 
 
+def network_of(trainer):
+    return trainer.accelerator.unwrap_model(trainer.prepared.student).network
+
+
 def encoder_of(trainer):
-    network = trainer.accelerator.unwrap_model(trainer.prepared.student).network
-    return {name: value.clone() for name, value in network.encoder.state_dict().items()}
+    return {name: value.clone() for name, value in network_of(trainer).encoder.state_dict().items()}
 
 
 def test_a_rate_of_0_holds_the_encoder(recipe):

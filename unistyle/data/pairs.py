@@ -55,8 +55,8 @@ class StyleSamples:
     """The sample of a style photo, a tile `3 side side` of uint8, if it has one."""
     side: int = 1
     """Side of the tiles in pixels."""
-    share: float = 0.0
-    """How often the sample of a style photo is laid, from 0 to 1."""
+    shares: tuple[float, float] = (0.0, 0.0)
+    """How often the sample of a style photo is laid, from 0 to 1, among the first items and after them."""
 
 
 class StylePairs(Dataset):
@@ -89,9 +89,11 @@ class StylePairs(Dataset):
     def __len__(self) -> int:
         return self.length
 
-    def pair(self, rng: np.random.Generator, crop_side: int, identity: float = 0.06) -> dict:
+    def pair(
+        self, rng: np.random.Generator, crop_side: int, identity: float = 0.06, first: bool = False
+    ) -> dict:
         """A pair with a crop of that many pixels a side, drawn with `rng`. identity: how often the style is the photo
-        itself, from 0 to 1."""
+        itself, from 0 to 1; first: it is among the first items."""
         style_size = [crop_side * side // self.config.crops[0] for side in self.config.style_size]
         content = _pick(self.photos.contents, rng)
         variant = int(rng.integers(self.config.crops_per_photo))
@@ -111,7 +113,7 @@ class StylePairs(Dataset):
         item |= dict(
             style=image, style_region=mask, style_key=f"{chosen.path} {crop_side}", style_label=chosen.label
         )
-        tile = self.samples.of(chosen) if rng.random() < self.samples.share else None
+        tile = self.samples.of(chosen) if rng.random() < self.samples.shares[0 if first else 1] else None
         if tile is None:
             return item
         down, right = rng.integers(side, size=2)  # or it would be learned where a seam lies
@@ -136,7 +138,7 @@ class StylePairs(Dataset):
         side = self.side(index)
         if side == self.config.crops[0] and self.fixed.count and rng.random() < self.fixed.share:
             return self.fixed_pair(int(rng.integers(self.fixed.count)))
-        return self.pair(rng, side)
+        return self.pair(rng, side, first=is_among_first(self, index))
 
 
 def is_among_first(pairs, index: int) -> bool:

@@ -34,12 +34,14 @@ class DataConfig:
     main object is 0.5."""
     samples: str = "cache/samples"
     """Folder where the samples of style photos are kept."""
-    laid: float = 0.85
-    """How often the sample of a style of the materials is laid, from 0 to 1. Otherwise the stylizer is by itself."""
+    laid: tuple[float, float] = (0.3, 0.85)
+    """How often the sample of a style of the materials is laid, from 0 to 1, in the opening (`small`) and after it.
+    Otherwise the stylizer is by itself, and learns to show the material without one."""
     crops: list[int] = field(default_factory=lambda: [192, 192, 288])
     """Sides of the square crops that are restyled, in pixels; batches take turns."""
     small: float = 0.5
-    """Share of the steps, the first ones, in which crops have two thirds of these sides and cost less than half."""
+    """Share of the steps, the first ones, that are the opening: its crops have two thirds of these sides and cost less
+    than half, samples are laid more seldom, and its objective is `opening`."""
     reliefs: str | None = None
     """Folder of normal maps that repeat: the grain of rendered pairs. Without it their relief is smooth."""
     style_size: tuple[int, int] = (192, 256)
@@ -115,6 +117,9 @@ class LossWeights:
     """Masks and materials of photos."""
 
 
+OPENING = LossWeights(style=5, deep=4, named=0.8, object=3.5, shading=0.15, rendered=1)
+
+
 @dataclass
 class OptimizerConfig:
     """How the network learns."""
@@ -169,6 +174,8 @@ class TrainConfig:
     """The teachers."""
     loss: LossWeights = field(default_factory=LossWeights)
     """The objective."""
+    opening: LossWeights = field(default_factory=lambda: OPENING)
+    """The objective of the opening: first that a result is recognised, and only then the likeness of its style."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """The optimizer."""
     out: str = "runs/materials"
@@ -199,6 +206,10 @@ class TrainConfig:
     nothing, for a GPU."""
     seed: int = 0
     """Of everything that is drawn."""
+
+    def objective(self, step: int) -> LossWeights:
+        """The weights at a step, in the opening or after it."""
+        return self.opening if step < self.data.small * self.optimizer.steps else self.loss
 
 
 @dataclass

@@ -170,6 +170,8 @@ def _check_crops(data: DataConfig) -> None:
     """Raises ValueError for crops that the network cannot take, and for a share that is none."""
     if not 0 <= data.small <= 1:
         raise ValueError(f"data.small is {data.small}; wanted a share of the steps, from 0 to 1")
+    if not all(0 <= share <= 1 for share in data.laid):
+        raise ValueError(f"data.laid is {data.laid}; wanted two shares of the pairs, from 0 to 1 each")
     least = SMALLEST * 3 // 2 if data.small else SMALLEST
     if min(data.crops, default=0) < least:
         why = "; the first ones have two thirds of that (data.small)" if data.small else ""

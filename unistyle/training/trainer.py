@@ -45,12 +45,12 @@ class Trainer:
 
     def terms(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, Tensor]:
         """One batch of each -> the named terms of the objective, unweighted."""
-        loss, teachers = self.config.loss, self.prepared.teachers
+        teachers, weights = self.prepared.teachers, self.config.objective(self.prepared.progress.step)
         with self.accelerator.autocast():
             restyled, logits, drawn = self.prepared.student(pairs, masked, rendered)
             image = restyled.float()
             seen, recognised = Seen(self.targets.vgg, image), teachers.object.term(image, pairs["photo"])
-        terms = style_terms(pairs, seen, self.targets, loss.content_margin) | pixel_terms(pairs, image)
+        terms = style_terms(pairs, seen, self.targets, weights.content_margin) | pixel_terms(pairs, image)
         terms["named"] = teachers.material.term(seen, pairs["region"], pairs["style_label"])
         terms["object"] = recognised
         if masked is not None:
@@ -61,7 +61,7 @@ class Trainer:
 
     def step(self, pairs: dict, masked: dict | None, rendered: dict | None = None) -> dict[str, Tensor]:
         """Learn from one batch of each; returns its terms, which are not read here: that is to wait for a GPU."""
-        run, weights = self.prepared, asdict(self.config.loss)
+        run, weights = self.prepared, asdict(self.config.objective(self.prepared.progress.step))
         with self.accelerator.accumulate(run.student):
             terms = self.terms(pairs, masked, rendered)
             self.accelerator.backward(sum(weights[name] * value for name, value in terms.items()))
@@ -79,7 +79,8 @@ class Trainer:
         """Pairs with, every few steps, masked photos and rendered pairs, from where the run stands."""
         opt, run = self.config.optimizer, self.prepared
         masked = self._every(opt.segment_every, run.masked)
-        rendered = self._every(opt.render_every, run.rendered) if self.config.loss.rendered else repeat(None)
+        weighted = any(self.config.objective(step).rendered for step in (0, opt.steps))
+        rendered = self._every(opt.render_every, run.rendered) if weighted else repeat(None)
         for batch in self.accelerator.skip_first_batches(run.pairs, self._done()):
             taught = run.gatys[batch["fixed"].clamp_min(0)]
             # The teacher restyles crops of one size; where none of a batch is its, anything stands for its results.
