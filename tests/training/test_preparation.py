@@ -146,7 +146,7 @@ def test_the_rate_warms_up_and_falls_and_the_encoder_learns_slower():
 )  # fmt: skip
 def test_crops_that_the_network_cannot_take_are_refused(recipe, capsys, sides, small, wanted):
     assert train.main(recipe(1, **{"data.crops": sides, "data.small": small})) == 2
-    assert f"data.crops {sides}; wanted one side or more, of {wanted}" in capsys.readouterr().err
+    assert f"data.crops {sides}; wanted one or more, of {wanted}" in capsys.readouterr().err
 
 
 def test_a_share_of_small_crops_that_is_none_is_refused(recipe, capsys):

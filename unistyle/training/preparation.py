@@ -175,9 +175,7 @@ def _check_crops(data: DataConfig) -> None:
     least = SMALLEST * 3 // 2 if data.small else SMALLEST
     if min(data.crops, default=0) < least:
         why = "; the first ones have two thirds of that (data.small)" if data.small else ""
-        raise ValueError(
-            f"data.crops {data.crops}; wanted one side or more, of {least} pixels or more each{why}"
-        )
+        raise ValueError(f"data.crops {data.crops}; wanted one or more, of {least} pixels or more each{why}")
 
 
 def _ready(
