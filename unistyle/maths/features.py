@@ -24,9 +24,8 @@ def _full_precision(function: Callable) -> Callable:
 
     @wraps(function)
     def run(f: Tensor, *args, **kwargs):
-        if not torch.is_autocast_enabled(
-            f.device.type
-        ):  # in an exported program a context is a graph of its own
+        # Without need no context: in an exported program each is a graph of its own.
+        if not torch.is_autocast_enabled(f.device.type):
             return function(f, *args, **kwargs)
         with torch.autocast(f.device.type, enabled=False):
             return function(f, *args, **kwargs)
