@@ -34,8 +34,7 @@ def _command(arguments: list[str], log: Path, environment: dict[str, str], progr
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    os.environ.clear()
-    os.environ.update(environment)
+    _surround(environment)
     from unistyle.batch import processes
 
     heard = processes._heard
@@ -43,15 +42,24 @@ def _command(arguments: list[str], log: Path, environment: dict[str, str], progr
     sys.exit(import_module(f"unistyle.commands.{program}").main(arguments))
 
 
+def _surround(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def start_printing(arguments: list, streams: dict[int, str], encoding: str | None = None):
     """Start `unistyle` with its file descriptors 1 and 2, and the streams that Python makes of them, where they are
     said to go: a file, CLOSED or LEFT."""
-    process = FORKS.Process(target=_printing, args=([os.fsdecode(a) for a in arguments], streams, encoding))
+    given = [os.fsdecode(a) for a in arguments], streams, encoding, dict(os.environ)
+    process = FORKS.Process(target=_printing, args=given)
     process.start()
     return process
 
 
-def _printing(arguments: list[str], streams: dict[int, str], encoding: str | None) -> None:
+def _printing(
+    arguments: list[str], streams: dict[int, str], encoding: str | None, environment: dict[str, str]
+) -> None:
+    _surround(environment)
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream, to = None, streams[number]
         if to == CLOSED:
