@@ -7,6 +7,19 @@ import pytest
 import yaml
 
 from benchmarks import trials
+from tests.helpers import ROOT
+from unistyle.training.config import LossWeights
+
+
+def test_the_shipped_plan_is_valid(tmp_path):
+    folder = ROOT / "configs"
+    plan = yaml.safe_load((folder / "trials.yaml").read_text())
+    configs = {
+        name: trials.config_of(plan, folder, name, changes, tmp_path)
+        for name, changes in plan["trials"].items()
+    }
+    assert configs["one objective throughout"].opening == LossWeights()
+    assert configs["control"].opening != LossWeights()
 
 
 @pytest.fixture

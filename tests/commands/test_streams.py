@@ -79,6 +79,11 @@ def test_an_error_of_the_work_is_no_error_of_a_stream():
     assert run("it", fail) == 2
 
 
+def restyling(photo, checkpoint, out) -> list:
+    about = ["--to", "stone", "--device", "cpu"]
+    return ["infer", photo, *about, "--checkpoint", checkpoint, "--out", out]
+
+
 REDIRECTED = {
     ">/dev/full": {1: "/dev/full"},
     "| true": {1: command.LEFT},
@@ -96,18 +101,9 @@ def test_the_programs_themselves(how, checkpoint, tmp_path):
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     make_photo().save(tmp_path / "a.png")
-    infer = [
-        "infer",
-        tmp_path / "a.png",
-        "--to",
-        "stone",
-        "--checkpoint",
-        checkpoint,
-        "--out",
-        tmp_path / "out",
-    ]
     log = tmp_path / "log"
-    for given in (["infer", "--help"], ["bank", "list", checkpoint], [*infer, "--device", "cpu"]):
+    infer = restyling(tmp_path / "a.png", checkpoint, tmp_path / "out")
+    for given in (["infer", "--help"], ["bank", "list", checkpoint], infer):
         process = command.start_printing(given, {1: str(log), 2: str(log)} | REDIRECTED[how])
         assert command.end(process) == 0, log.read_text()
     assert not log.exists() or "Error" not in log.read_text()
@@ -119,18 +115,7 @@ def test_the_programs_themselves(how, checkpoint, tmp_path):
 def test_a_folder_whose_name_is_no_text(checkpoint, tmp_path):
     make_photo().save(tmp_path / "a.png")
     out, log = os.fsencode(tmp_path) + b"/\xff", tmp_path / "log"
-    given = [
-        "infer",
-        tmp_path / "a.png",
-        "--to",
-        "stone",
-        "--checkpoint",
-        checkpoint,
-        "--device",
-        "cpu",
-        "--out",
-        out,
-    ]
+    given = restyling(tmp_path / "a.png", checkpoint, out)
     process = command.start_printing(given, {1: str(log), 2: str(log)}, encoding="ascii")
     assert command.end(process) == 0, log.read_text()
     assert b"\\udcff" in log.read_bytes()

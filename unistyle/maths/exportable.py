@@ -1,4 +1,5 @@
-"""Resizing for export: as products with matrices whose sizes may be unknown until the program runs.
+"""Resizing for export, where sizes may be unknown until the program runs: products with matrices in place of pooling,
+and both of two ways in place of a choice between them.
 
 The operations by which the network resizes do not export to ONNX with free sizes: adaptive pooling, antialiased
 interpolation, and the choice between pooling and interpolation. Sizes are whole numbers, or torch's symbols for them.
@@ -42,8 +43,7 @@ def pooled(x: Tensor, size: Sequence[int]) -> Tensor:
 
 def resize_regions(w: Tensor, size: Sequence[int]) -> Tensor:
     """`unistyle.maths.resizing.resize_regions`, which goes through here while a program is exported."""
-    room = torch.stack(
-        [torch.scalar_tensor(n - k, device=w.device) for n, k in zip(w.shape[-2:], size, strict=True)]
-    )
+    sides = zip(w.shape[-2:], size, strict=True)
+    room = torch.stack([torch.scalar_tensor(n - k, device=w.device) for n, k in sides])
     larger = F.interpolate(w, size=list(size), mode="bilinear", align_corners=False)
     return torch.where((room >= 0).all(), pooled(w, size), larger)

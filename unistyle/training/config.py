@@ -36,7 +36,7 @@ class DataConfig:
     """Folder where the samples of style photos are kept."""
     laid: tuple[float, float] = (0.3, 0.85)
     """How often the sample of a style of the materials is laid, from 0 to 1, in the opening (`small`) and after it.
-    Otherwise the stylizer is by itself, and learns to show the material without one."""
+    Otherwise the stylizer is by itself, and has to show the material without one."""
     crops: list[int] = field(default_factory=lambda: [192, 192, 288])
     """Sides of the square crops that are restyled, in pixels; batches take turns."""
     small: float = 0.5
